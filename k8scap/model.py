@@ -1,0 +1,204 @@
+"""The frozen things that travel between the floors: targets, specs, manifests, findings, quality."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Status = Literal["found", "ruled_out", "not_judged"]
+Severity = Literal["info", "warning", "critical"]
+State = Literal["running", "complete", "incomplete"]
+
+MANIFEST_FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureSpec:
+    """What to capture and when to stop: whichever limit comes first.
+
+    `seconds`, `packets` and `size` (bytes) of None mean no such limit; `snaplen` 0 means whole packets;
+    `ring` is (files, bytes a file) or None.
+    """
+
+    filter: str = ""
+    exact_filter: bool = False
+    interfaces: tuple[str, ...] = ()
+    seconds: float | None = 60.0
+    packets: int | None = None
+    size: int | None = 500_000_000
+    snaplen: int = 0
+    ring: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counters:
+    """tcpdump's own account at the end, and ours: `on_disk` counts whole records in the kept files."""
+
+    captured: int | None = None
+    received: int | None = None
+    dropped: int | None = None
+    interface_dropped: int | None = None
+    on_disk: int = 0
+    rotated_away: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Records on disk (and those a ring let go) are all that tcpdump captured, and it dropped none."""
+        return self.dropped == 0 and self.captured == self.on_disk + self.rotated_away
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingFile:
+    """One file of a recording: its name beside the manifest, its bytes and whole records."""
+
+    name: str
+    bytes: int
+    records: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class NameEntry:
+    """Who an address was, and when (None: all the time)."""
+
+    address: str
+    name: str
+    kind: str = "host"
+    namespace: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Who, where, when, how: stands beside a recording as NAME.json. Times are UTC.
+
+    `target` holds text, kind, name, pid, start_time, netns (inode), container_id, image, node; `limits`
+    the spec's; `ended_by` is one of seconds, packets, size, stopped, interrupted, terminated, command,
+    target-gone, disk-full, tcpdump-ended, killed. `evidence` is what the host's counters said meanwhile:
+    {"interval": s, "start": {...}, "end": {...}, "samples": [{"time": ..., <changed counters>}]}.
+    """
+
+    name: str
+    point: str
+    target: Mapping[str, Any] = field(default_factory=dict)
+    via: str = "local"
+    interface: str = ""
+    interfaces: Mapping[str, str] = field(default_factory=dict)
+    link_type: str = ""
+    command: tuple[str, ...] = ()
+    filter: str = ""
+    effective_filter: str = ""
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    started: datetime | None = None
+    ended: datetime | None = None
+    state: State = "running"
+    ended_by: str = ""
+    files: tuple[RecordingFile, ...] = ()
+    counters: Counters = field(default_factory=Counters)
+    names: tuple[NameEntry, ...] = ()
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    pid: int | None = None
+    format: int = MANIFEST_FORMAT
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; times in ISO 8601 with their zone."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Manifest:
+        """The inverse of `to_dict`; keys that this version does not know are left out."""
+        known = {f.name for f in fields(cls)}
+        values = {k: v for k, v in data.items() if k in known}
+        values["files"] = tuple(RecordingFile(**f) for f in values.get("files", ()))
+        values["counters"] = Counters(**values.get("counters", {}))
+        values["names"] = tuple(_name_entry(n) for n in values.get("names", ()))
+        values["command"] = tuple(values.get("command", ()))
+        values["notes"] = tuple(values.get("notes", ()))
+        for key in ("started", "ended"):
+            values[key] = _time(values.get(key))
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """How good the capture is, measured before anything is judged from it.
+
+    `complete` is None where no manifest tells. `truncated` counts frames cut by the snaplen,
+    `missing_handshakes` TCP conversations whose SYN was not captured, `one_sided` those with packets in
+    one direction only. `notes` are sentences for people.
+    """
+
+    frames: int = 0
+    complete: bool | None = None
+    cut_off: bool = False
+    dropped: int | None = None
+    truncated: int = 0
+    tcp_conversations: int = 0
+    missing_handshakes: int = 0
+    one_sided: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What one rule says of a capture. See design: `diagnose --format json` prints these keys."""
+
+    rule: str
+    status: Status
+    title: str
+    severity: Severity = "info"
+    confidence: float = 0.0
+    consistent_with: tuple[str, ...] = ()
+    source: str = ""
+    destination: str = ""
+    first_seen: datetime | None = None
+    last_seen: datetime | None = None
+    affected: int = 0
+    total: int = 0
+    seconds_lost: float = 0.0
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    frames: tuple[int, ...] = ()
+    frame_count: int = 0
+    display_filter: str = ""
+    next_step: str = ""
+    reason: str = ""
+    point: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return {key: _plain(value) for key, value in asdict(self).items()}
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        left = "style='text-align:left'"
+        rows = "".join(
+            f"<tr><th {left}>{escape(k)}</th><td {left}>{escape(str(v))}</td></tr>"
+            for k, v in self.to_dict().items()
+            if v not in (None, "", [], {})
+        )
+        return f"<table><caption>{escape(self.title)}</caption>{rows}</table>"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value
+
+
+def _time(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value)
+
+
+def _name_entry(data: Mapping[str, Any]) -> NameEntry:
+    times = {"start": _time(data.get("start")), "end": _time(data.get("end"))}
+    return NameEntry(**{**data, **times})

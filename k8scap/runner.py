@@ -1,0 +1,183 @@
+"""The one seam to the outside: everything k8scap runs, it runs through a Runner.
+
+`LocalRunner` runs an argv on this machine; others (issue by issue) run it in a pod. Tests put a fake
+here, and only here. No shell, ever: an argv is a list, and stays one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Protocol
+
+from k8scap.errors import ToolMissingError
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Mapping, Sequence
+
+PACKAGE_OF = {
+    "nsenter": "util-linux",
+    "setpriv": "util-linux",
+    "unshare": "util-linux",
+    "ip": "iproute2",
+    "ss": "iproute2",
+}
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a command that ended left behind."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def error_text(self) -> str:
+        return self.stderr.decode("utf-8", "replace").strip()
+
+
+class Process(Protocol):
+    """A command that runs: its two streams as bytes, its signals, its end."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def stdout(self) -> IO[bytes]: ...
+    @property
+    def stderr(self) -> IO[bytes]: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: signal.Signals) -> None: ...
+    def kill(self) -> None: ...
+
+
+class Runner(Protocol):
+    """Runs an argv somewhere."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float = 30.0,
+        stdin: bytes = b"",
+        pass_fds: Sequence[int] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> Completed: ...
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        pass_fds: Sequence[int] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> Process: ...
+
+    def interact(self, argv: Sequence[str], *, pass_fds: Sequence[int] = ()) -> int: ...
+
+    def which(self, tool: str) -> str | None: ...
+
+
+class LocalProcess:
+    """A child of this process, in a session of its own (a Ctrl-C in the terminal is ours to pass on)."""
+
+    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
+        self._popen = popen
+        if popen.stdout is None or popen.stderr is None:
+            raise ValueError("a LocalProcess needs both its streams as pipes")
+        self.stdout: IO[bytes] = popen.stdout
+        self.stderr: IO[bytes] = popen.stderr
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def poll(self) -> int | None:
+        return self._popen.poll()
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; raises `TimeoutError` (not subprocess's own) when it takes longer."""
+        try:
+            return self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"{self._popen.args!r} still runs after {timeout} s") from None
+
+    def send_signal(self, number: signal.Signals) -> None:
+        self._popen.send_signal(number)
+
+    def kill(self) -> None:
+        self._popen.kill()
+
+
+class LocalRunner:
+    """Runs commands on this machine."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float = 30.0,
+        stdin: bytes = b"",
+        pass_fds: Sequence[int] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        """Run to the end; raises ToolMissingError, and TimeoutError after `timeout` seconds."""
+        try:
+            done = subprocess.run(
+                list(argv),
+                input=stdin,
+                capture_output=True,
+                timeout=timeout,
+                pass_fds=pass_fds,
+                env=_environment(env),
+                check=False,
+            )
+        except FileNotFoundError:
+            raise _missing(argv[0]) from None
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"{argv[0]} did not end within {timeout:g} s") from None
+        return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        pass_fds: Sequence[int] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> LocalProcess:
+        """Start, with both streams as pipes; raises ToolMissingError."""
+        try:
+            popen = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                pass_fds=pass_fds,
+                env=_environment(env),
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            raise _missing(argv[0]) from None
+        return LocalProcess(popen)
+
+    def interact(self, argv: Sequence[str], *, pass_fds: Sequence[int] = ()) -> int:
+        """Run with this terminal's stdin, stdout and stderr; returns the exit code."""
+        try:
+            return subprocess.run(list(argv), pass_fds=pass_fds, check=False).returncode
+        except FileNotFoundError:
+            raise _missing(argv[0]) from None
+
+    def which(self, tool: str) -> str | None:
+        return shutil.which(tool)
+
+
+def _environment(extra: Mapping[str, str] | None) -> dict[str, str] | None:
+    return None if extra is None else {**os.environ, **extra}
+
+
+def _missing(tool: str) -> ToolMissingError:
+    return ToolMissingError(tool, next_step=f"apt-get install {PACKAGE_OF.get(tool, tool)}")
