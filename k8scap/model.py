@@ -185,6 +185,14 @@ class Finding:
         return f"<table><caption>{escape(self.title)}</caption>{rows}</table>"
 
 
+SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
+
+
+def at_or_above(finding: Finding, severity: Severity) -> bool:
+    """Whether it was found, and is at least as bad as `severity`."""
+    return finding.status == "found" and SEVERITIES.index(finding.severity) >= SEVERITIES.index(severity)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
