@@ -157,7 +157,9 @@ make_venv() {
     if [ -e "$venv" ] && [ ! -e "$mark" ] && [ -n "$(ls -A -- "$venv")" ]; then
         die "$venv is there, but is not a virtual environment that works: move it away, or name another with K8SCAP_VENV, then run $me again."
     fi
-    mkdir -p -- "$venv" && echo unfinished >"$mark" || die "$venv cannot be written."
+    if ! mkdir -p -- "$venv" || ! echo unfinished >"$mark"; then
+        die "$venv cannot be written."
+    fi
     find "$venv" -mindepth 1 -maxdepth 1 ! -name k8scap-setup -exec rm -rf -- {} +
     step "making a virtual environment with $("$python" -V)" "$python" -m venv -- "$venv" ||
         broken "the virtual environment could not be made."
@@ -165,7 +167,7 @@ make_venv() {
 
 fill_venv() {
     extra=$1
-    case $found in *"|test") extra=test ;; esac # never less than there was
+    case $found in *"|test") extra='test' ;; esac # never less than there was
     echo unfinished >"$mark"
     step "installing k8scap and the Python packages it needs (pip, 1 to 3 min)" \
         "$venv/bin/python" -m pip install --editable ".${extra:+[$extra]}" ||
