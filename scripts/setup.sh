@@ -40,7 +40,8 @@ broken() {
     keep_log=yes
     {
         echo "---- the end of $log ----"
-        tail -n 25 -- "$log"
+        # Only what the last command said, and of that no more than fits a screen.
+        sed -n '/^\$ /h; //!H; $!d; x; p' "$log" | tail -n 25
         echo "----"
     } >&2
     die "$* The whole log is $log."
