@@ -36,7 +36,11 @@ class CaptureSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Counters:
-    """tcpdump's own account at the end, and ours: `on_disk` counts whole records in the kept files."""
+    """tcpdump's own account at the end, and ours: `on_disk` counts whole records in the kept files.
+
+    `rotated_away` were in files that a ring let go, `past_limit` came between the limit and tcpdump's end
+    and are left out on purpose.
+    """
 
     captured: int | None = None
     received: int | None = None
@@ -44,11 +48,12 @@ class Counters:
     interface_dropped: int | None = None
     on_disk: int = 0
     rotated_away: int = 0
+    past_limit: int = 0
 
     @property
     def complete(self) -> bool:
-        """Records on disk (and those a ring let go) are all that tcpdump captured, and it dropped none."""
-        return self.dropped == 0 and self.captured == self.on_disk + self.rotated_away
+        """Records on disk (and those let go on purpose) are all that tcpdump captured; none dropped."""
+        return self.dropped == 0 and self.captured == self.on_disk + self.rotated_away + self.past_limit
 
 
 @dataclass(frozen=True, kw_only=True)

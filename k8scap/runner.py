@@ -41,19 +41,24 @@ class Completed:
         return self.stderr.decode("utf-8", "replace").strip()
 
 
-class Process(Protocol):
-    """A command that runs: its two streams as bytes, its signals, its end."""
+class Child(Protocol):
+    """A command that runs: its signals, its end."""
 
     @property
     def pid(self) -> int: ...
-    @property
-    def stdout(self) -> IO[bytes]: ...
-    @property
-    def stderr(self) -> IO[bytes]: ...
     def poll(self) -> int | None: ...
     def wait(self, timeout: float | None = None) -> int: ...
     def send_signal(self, number: signal.Signals) -> None: ...
     def kill(self) -> None: ...
+
+
+class Process(Child, Protocol):
+    """A command that runs and whose two streams we read, as bytes."""
+
+    @property
+    def stdout(self) -> IO[bytes]: ...
+    @property
+    def stderr(self) -> IO[bytes]: ...
 
 
 class Runner(Protocol):
@@ -79,18 +84,16 @@ class Runner(Protocol):
 
     def interact(self, argv: Sequence[str], *, pass_fds: Sequence[int] = ()) -> int: ...
 
+    def accompany(self, argv: Sequence[str]) -> Child: ...
+
     def which(self, tool: str) -> str | None: ...
 
 
-class LocalProcess:
-    """A child of this process, in a session of its own (a Ctrl-C in the terminal is ours to pass on)."""
+class LocalChild:
+    """A child of this process."""
 
     def __init__(self, popen: subprocess.Popen[bytes]) -> None:
         self._popen = popen
-        if popen.stdout is None or popen.stderr is None:
-            raise ValueError("a LocalProcess needs both its streams as pipes")
-        self.stdout: IO[bytes] = popen.stdout
-        self.stderr: IO[bytes] = popen.stderr
 
     @property
     def pid(self) -> int:
@@ -111,6 +114,17 @@ class LocalProcess:
 
     def kill(self) -> None:
         self._popen.kill()
+
+
+class LocalProcess(LocalChild):
+    """A child in a session of its own (a Ctrl-C in the terminal is ours to pass on), its streams as pipes."""
+
+    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
+        super().__init__(popen)
+        if popen.stdout is None or popen.stderr is None:
+            raise ValueError("a LocalProcess needs both its streams as pipes")
+        self.stdout: IO[bytes] = popen.stdout
+        self.stderr: IO[bytes] = popen.stderr
 
 
 class LocalRunner:
@@ -168,6 +182,13 @@ class LocalRunner:
         """Run with this terminal's stdin, stdout and stderr; returns the exit code."""
         try:
             return subprocess.run(list(argv), pass_fds=pass_fds, check=False).returncode
+        except FileNotFoundError:
+            raise _missing(argv[0]) from None
+
+    def accompany(self, argv: Sequence[str]) -> LocalChild:
+        """Start with this terminal's streams and its Ctrl-C, and go on beside it; raises ToolMissingError."""
+        try:
+            return LocalChild(subprocess.Popen(list(argv)))
         except FileNotFoundError:
             raise _missing(argv[0]) from None
 
