@@ -85,12 +85,14 @@ class NotPermittedError(K8scapError):
 
 
 class ToolMissingError(K8scapError):
-    """A command is not installed; `tool` is its name."""
+    """A command is not installed, or (`message`) does not answer; `tool` is its name."""
 
     exit_code = 5
 
-    def __init__(self, tool: str, *, next_step: str = "") -> None:
-        super().__init__(f"{tool} is not installed here.", next_step=next_step or f"apt-get install {tool}")
+    def __init__(self, tool: str, *, message: str = "", next_step: str = "") -> None:
+        super().__init__(
+            message or f"{tool} is not installed here.", next_step=next_step or f"apt-get install {tool}"
+        )
         self.tool = tool
 
 
