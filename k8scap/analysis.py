@@ -1,0 +1,288 @@
+"""Recordings opened for analysis: one `Capture`, its tables made when they are asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from k8scap.errors import UsageError
+from k8scap.names import Names
+from k8scap.parser.filters import both, check_filter, within
+from k8scap.parser.source import Source
+from k8scap.recording import open_recordings
+from k8scap.schema import PACKET_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    import pandas as pd
+
+    from k8scap.model import Finding, Manifest, Quality
+    from k8scap.recording import Recording
+
+_DNS = ("dns.id", "dns.flags.response", "dns.qry.name", "dns.qry.type", "dns.flags.rcode")
+
+
+class Capture:
+    """One or more capture points' recordings, as tables.
+
+    Every table is made when first asked for, and kept. A frame is (`point`, `number`).
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        *,
+        names: Names,
+        columns: Sequence[str] | None = None,
+        where: str = "",
+        decode_as: Mapping[str, str] | None = None,
+    ) -> None:
+        self._sources = tuple(sources)
+        self._columns = columns
+        self._where = where
+        self._decode_as = decode_as
+        self.names = names
+
+    @property
+    def recordings(self) -> tuple[Recording, ...]:
+        return tuple(source.recording for source in self._sources)
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        return tuple(source.point for source in self._sources)
+
+    @property
+    def manifests(self) -> tuple[Manifest, ...]:
+        """Those of the recordings that have one."""
+        return tuple(source.manifest for source in self._sources if source.manifest)
+
+    @property
+    def manifest(self) -> Manifest | None:
+        return next(iter(self.manifests), None)
+
+    @cached_property
+    def packets(self) -> pd.DataFrame:
+        """One row a frame, indexed by `number`; columns and dtypes as in `schema.PACKETS`."""
+        from k8scap.parser.pyshark_engine import read_packets
+
+        return read_packets(
+            self._sources, columns=self._columns, where=self._where, decode_as=self._decode_as
+        )
+
+    @cached_property
+    def quality(self) -> Quality:
+        """How good the capture is: drops, truncation, missing handshakes."""
+        from dataclasses import replace
+
+        from k8scap.tables.quality import quality
+
+        packets = self.packets  # reading them is what finds out where files break off
+        cut_off = any(source.cut_off for source in self._sources)
+        found = quality(packets, manifests=self.manifests, cut_off=cut_off)
+        said = (note for source in self._sources for note in source.notes)
+        return replace(found, notes=(*found.notes, *said))
+
+    @cached_property
+    def conversations(self) -> pd.DataFrame:
+        """One row a conversation; see `tables.conversations`."""
+        from k8scap.tables.conversations import conversations
+
+        return conversations(self.packets)
+
+    @cached_property
+    def round_trips(self) -> pd.DataFrame:
+        """One row a round-trip sample; see `tables.round_trips`."""
+        from k8scap.tables.round_trips import round_trips
+
+        return round_trips(self.packets)
+
+    @cached_property
+    def retransmissions(self) -> pd.DataFrame:
+        """One row a segment sent again; see `tables.retransmissions`."""
+        from k8scap.tables.retransmissions import retransmissions
+
+        return retransmissions(self.packets)
+
+    @cached_property
+    def exchanges(self) -> pd.DataFrame:
+        """One row a request and its answer; see `tables.exchanges`."""
+        from k8scap.tables.exchanges import exchanges
+
+        return exchanges(self.packets)
+
+    @cached_property
+    def lookups(self) -> pd.DataFrame:
+        """One row a DNS query; see `tables.lookups`."""
+        import pandas as pd
+
+        from k8scap.tables.lookups import lookups
+
+        asked = [self._at(s).join(self._fields(s, _DNS, "dns"), how="inner") for s in self._sources]
+        frames = pd.concat(asked) if asked else self.packets.iloc[:0]
+        return lookups(frames[frames["protocol"].isin(["UDP", "TCP"])])
+
+    def throughput(self, interval: str = "100ms") -> pd.DataFrame:
+        """Bytes per `interval` (1 ms at the least), conversation and direction; see `tables.throughput`."""
+        from k8scap.tables.throughput import throughput
+
+        return throughput(self.packets, interval=interval)
+
+    @cached_property
+    def protocols(self) -> pd.DataFrame:
+        """The protocol hierarchy; see `tables.protocols`."""
+        import pandas as pd
+
+        from k8scap.tables.protocols import protocols
+
+        parts = [self._fields(s, ("frame.protocols", "frame.len"), "") for s in self._sources]
+        frames = pd.concat(parts).rename(columns={"frame.len": "length"})
+        return protocols(frames.astype({"length": "int64"}))
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        return diagnose(self)
+
+    def fields(self, *names: str, where: str = "") -> pd.DataFrame:
+        """Any Wireshark fields, as strings; several occurrences in a frame are joined by commas.
+
+        Returns a row for every frame that `where` (a Wireshark display filter) lets pass, indexed by
+        `number`, one column a field, NaN where the frame lacks it; with several points, `point` first.
+        Raises UsageError for an unknown field, naming the near ones, and FilterError.
+        """
+        import pandas as pd
+
+        check_filter(where)
+        parts = {source.point: self._fields(source, names, where) for source in self._sources}
+        if len(parts) == 1:
+            return next(iter(parts.values()))
+        for point, part in parts.items():
+            points = pd.Categorical([point] * len(part), categories=list(parts))
+            part.insert(0, "point", pd.Series(points, index=part.index))
+        return pd.concat(parts.values())
+
+    def dissect(self, number: int, point: str | None = None) -> Any:
+        """Frame `number` as a pyshark packet: `cap.dissect(12).http.host`.
+
+        Raises UsageError where there is no such frame, or where there are several points and none is named.
+        """
+        from k8scap.parser.dissect import read_packet
+
+        return read_packet(self._source(point), number, decode_as=self._decode_as)
+
+    def select(self, where: str) -> Capture:
+        """The frames that `where` (a Wireshark display filter) lets pass, numbered as they were."""
+        check_filter(where)
+        return Capture(
+            self._sources,
+            names=self.names,
+            columns=self._columns,
+            where=both(self._where, where),
+            decode_as=self._decode_as,
+        )
+
+    def __repr__(self) -> str:
+        from k8scap.capture_card import text
+
+        return text(self)
+
+    def _repr_html_(self) -> str:
+        from k8scap.capture_card import html
+
+        return html(self)
+
+    def _at(self, source: Source) -> pd.DataFrame:
+        """One point's packets."""
+        return self.packets[self.packets["point"] == source.point]
+
+    def _fields(self, source: Source, names: Sequence[str], where: str) -> pd.DataFrame:
+        from k8scap.parser.dissect import read_fields
+
+        return read_fields(source, names, where=both(self._where, where), decode_as=self._decode_as)
+
+    def _source(self, point: str | None) -> Source:
+        if point is None and len(self._sources) == 1:
+            return self._sources[0]
+        for source in self._sources:
+            if source.point == point:
+                return source
+        named = "none was named" if point is None else f"{point} is none of them"
+        raise UsageError(
+            f"This capture has the points {', '.join(self.points)}, and {named}.",
+            next_step=f"cap.dissect(number, point={self.points[0]!r})",
+        )
+
+
+def load(
+    *files: str | Path,
+    names: Names | None = None,
+    columns: Sequence[str] | None = None,
+    where: str | None = None,
+    between: tuple[datetime | str, datetime | str] | None = None,
+    engine: str = "pyshark",
+    decode_as: Mapping[str, str] | None = None,
+) -> Capture:
+    """Open capture files (pcap, pcapng, either gzipped, and whatever else tshark reads).
+
+    Rotated files of one name in one folder are one capture point, their frames numbered on. `columns`
+    are those of the packets table that will be needed (all); `where` is a Wireshark display filter;
+    `between` two times with a zone (datetimes, or text in ISO 8601). `decode_as` is tshark's:
+    {"tcp.port==8888": "http"}. Raises UnreadableFileError, FilterError, UsageError, ToolMissingError.
+    """
+    if engine != "pyshark":
+        raise UsageError(f"There is no engine {engine!r}.", next_step='load(..., engine="pyshark")')
+    if not files:
+        raise UsageError("load needs a capture file.", next_step='k8scap.load("capture.pcap")')
+    _check_columns(columns)
+    sources = _sources(open_recordings(files))
+    for source in sources:
+        source.check()
+    check_filter(where or "")
+    known = [entry for source in sources if source.manifest for entry in source.manifest.names]
+    return Capture(
+        sources,
+        names=names or Names(known),
+        columns=columns,
+        where=both(where or "", within(between)),
+        decode_as=decode_as,
+    )
+
+
+def _sources(recordings: Iterable[Recording]) -> list[Source]:
+    """One source a recording; a second point of the same name becomes NAME-2."""
+    sources: list[Source] = []
+    for recording in recordings:
+        taken = {source.point for source in sources}
+        names = (recording.point, *(f"{recording.point}-{n}" for n in range(2, len(taken) + 3)))
+        sources.append(Source(recording, point=next(name for name in names if name not in taken)))
+    return sources
+
+
+def _check_columns(columns: Sequence[str] | None) -> None:
+    unknown = [name for name in columns or () if name not in PACKET_COLUMNS]
+    if unknown:
+        raise UsageError(
+            f"The packets table has no column {', '.join(unknown)}.", next_step="k8scap.schema.PACKET_COLUMNS"
+        )
+
+
+def diagnose(cap: Capture) -> list[Finding]:
+    """Every rule's word on a capture, worst first: found, then not judged, then ruled out."""
+    from k8scap.findings import judge
+    from k8scap.findings.case import Case
+
+    return judge(
+        Case(
+            packets=cap.packets,
+            conversations=cap.conversations,
+            round_trips=cap.round_trips,
+            retransmissions=cap.retransmissions,
+            exchanges=cap.exchanges,
+            lookups=cap.lookups,
+            quality=cap.quality,
+            manifests=cap.manifests,
+            names=cap.names,
+        )
+    )

@@ -1,0 +1,103 @@
+"""Any other field, and whole frames as pyshark's packet objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from k8scap.errors import UsageError
+from k8scap.parser.progress import counting
+from k8scap.parser.tshark import Run, blocks, command, lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from k8scap.parser.source import Source
+
+_FORMAT = ("-E", "separator=/t", "-E", "occurrence=a", "-E", "aggregator=,", "-E", "quote=n")
+_NEAREST = 3
+
+
+def read_fields(
+    source: Source,
+    names: Sequence[str],
+    *,
+    where: str = "",
+    decode_as: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """Wireshark fields of every frame that `where` lets pass, as Wireshark prints them.
+
+    Returns one row a frame, indexed by `number`, one string column a field; several occurrences in one
+    frame are joined by commas, an absent field is NaN. Raises UsageError for a name that is no field.
+    """
+    import pandas as pd
+
+    output = ["-T", "fields", *_FORMAT, *(w for name in ("frame.number", *names) for w in ("-e", name))]
+    run = Run()
+    rows: list[list[str | None]] = []
+    with counting(None if where else source.records) as count:
+        for block in lines(command(source.path, output, where=where, decode_as=decode_as), run=run):
+            before = len(rows)
+            rows += map(_cells, block.decode("utf-8", "replace").split("\n")[:-1])
+            count(len(rows) - before)
+    _refuse_unknown(run, names)
+    source.remember(run)
+    columns = list(zip(*rows, strict=True)) or [()] * (1 + len(names))
+    index = pd.Index([int(n or 0) for n in columns[0]], name="number", dtype="int64")
+    return pd.DataFrame(
+        {n: pd.array(c, dtype="str") for n, c in zip(names, columns[1:], strict=True)}, index=index
+    )
+
+
+def _cells(line: str) -> list[str | None]:
+    return [cell or None for cell in line.split("\t")]
+
+
+def read_packet(source: Source, number: int, *, decode_as: Mapping[str, str] | None = None) -> Any:
+    """One frame as a pyshark packet object, dissected with all that went before it.
+
+    Raises UsageError where the point has no frame of that number.
+    """
+    from pyshark.tshark.output_parser.tshark_xml import packet_from_xml_packet
+
+    run = Run()
+    argv = command(
+        source.path,
+        ["-T", "pdml", "-c", str(int(number))],
+        where=f"frame.number == {int(number)}",
+        decode_as=decode_as,
+    )
+    text = b"".join(blocks(argv, run=run)) if number > 0 else b""
+    start, end = text.find(b"<packet>"), text.rfind(b"</packet>")
+    if start < 0 or end < 0:
+        raise UsageError(
+            f"There is no frame {number} in {source.point}.",
+            next_step="cap.packets.index holds the numbers there are.",
+        )
+    return packet_from_xml_packet(text[start : end + len(b"</packet>")])
+
+
+def _refuse_unknown(run: Run, names: Sequence[str]) -> None:
+    """Tshark lists the fields that it does not know, one a line, after one sentence."""
+    said = "\n".join(run.complaints)
+    unknown = [name for name in names if name in run.complaints]
+    if run.returncode and "fields aren't valid" in said:
+        near = "; ".join(f"near {name}: {', '.join(_near(name)) or 'nothing'}" for name in unknown)
+        raise UsageError(
+            f"Wireshark has no field {', '.join(unknown) or ', '.join(names)} ({near}).",
+            next_step="tshark -G fields | grep NAME",
+        )
+
+
+def _near(name: str) -> list[str]:
+    """Fields of about that name."""
+    import difflib
+
+    from k8scap.runner import LocalRunner
+
+    listed = LocalRunner().run(["tshark", "-G", "fields"]).stdout.decode("utf-8", "replace")
+    fields = [row.split("\t")[2] for row in listed.splitlines() if row.startswith("F\t")]
+    protocol = name.partition(".")[0]
+    same = [field for field in fields if field.partition(".")[0] == protocol]
+    return difflib.get_close_matches(name, same or fields, n=_NEAREST)

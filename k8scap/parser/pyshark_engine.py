@@ -1,0 +1,75 @@
+"""The packets table, every column asked of Wireshark's dissectors: the reference engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k8scap.parser.chunk import FORMAT, PROTOCOLS, Chunk
+from k8scap.parser.decoders import Builder
+from k8scap.parser.progress import counting
+from k8scap.parser.tshark import Run, command, lines, refuse_unreadable
+from k8scap.schema import CHECKSUM_PREFERENCES, PACKETS, Column
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from k8scap.parser.layers import Stack
+    from k8scap.parser.source import Source
+
+
+def read_packets(
+    sources: Sequence[Source],
+    *,
+    columns: Sequence[str] | None = None,
+    where: str = "",
+    decode_as: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """The packets table of `schema.PACKETS` (or those of its `columns`), indexed by `number`.
+
+    `where` is a Wireshark display filter. Frames of several sources follow one another, told apart by
+    `point`. Raises UnreadableFileError where nothing of a source can be read.
+    """
+    wanted = [c for c in PACKETS if c.name == "number" or columns is None or c.name in columns]
+    builder = Builder(wanted)
+    for source in sources:
+        _read(source, wanted, builder, where=where, decode_as=decode_as)
+    return builder.table()
+
+
+def _read(
+    source: Source,
+    wanted: Sequence[Column],
+    builder: Builder,
+    *,
+    where: str,
+    decode_as: Mapping[str, str] | None,
+) -> None:
+    fields = list(dict.fromkeys([PROTOCOLS, *(name for c in wanted for name in c.fields)]))
+    output = ["-T", "fields", *FORMAT, *(word for name in fields for word in ("-e", name))]
+    checked = any(c.name.endswith("_checksum_ok") for c in wanted)
+    argv = command(
+        source.path,
+        output,
+        where=where,
+        preferences=CHECKSUM_PREFERENCES if checked else {},
+        decode_as=decode_as,
+    )
+    run = Run()
+    stacks: dict[str, Stack] = {}
+    rows = 0
+    with counting(None if where else source.records) as count:
+        for block in lines(argv, run=run):
+            chunk = Chunk(block, fields, stacks)
+            builder.add(chunk, source)
+            rows += len(chunk)
+            count(len(chunk))
+    if run.returncode and not rows and not source.records:
+        _refuse(source, run)
+    source.remember(run)
+
+
+def _refuse(source: Source, run: Run) -> None:
+    if source.records is None or not any(s.link_types for s in source.scans):
+        refuse_unreadable(run, source.files[0])

@@ -1,0 +1,162 @@
+"""tshark's command, as a `pyshark.FileCapture` decides it, run by us: no event loop anywhere.
+
+pyshark finds tshark and turns display filter, preferences and decode-as into arguments. Running it
+through pyshark needs asyncio, which fails inside Jupyter's loop, in threads and on newer Pythons; an
+ordinary subprocess does not.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from k8scap.errors import ToolMissingError, UnreadableFileError
+from k8scap.runner import LocalRunner
+from k8scap.schema import REFERENCE_PREFERENCES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from k8scap.runner import Process, Runner
+
+BLOCK = 1 << 20
+_STDERR_KEPT = 64 * 1024
+_HARMLESS = ("Running as user",)
+
+
+@dataclass
+class Run:
+    """How a run of tshark went: what it complained of, and whether the file or tshark broke off."""
+
+    complaints: list[str] = field(default_factory=list)
+    returncode: int = 0
+
+    @property
+    def cut_off(self) -> bool:
+        return any("cut short" in line for line in self.complaints)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for people; empty where all went well."""
+        if self.returncode < 0:
+            return (f"tshark crashed (signal {-self.returncode}); the frames up to there are kept.",)
+        return tuple(self.complaints) if self.returncode else ()
+
+
+def command(
+    path: Path,
+    output: Sequence[str],
+    *,
+    where: str = "",
+    preferences: Mapping[str, str] | None = None,
+    decode_as: Mapping[str, str] | None = None,
+) -> list[str]:
+    """The argv that reads `path`: pyshark's decisions, then `output` (`-T fields -e …`, `-T pdml` …).
+
+    Raises ToolMissingError where pyshark finds no tshark.
+    """
+    import pyshark
+    from pyshark.tshark.tshark import TSharkNotFoundException, get_process_path
+
+    class Reading(pyshark.FileCapture):  # type: ignore[misc]
+        def _get_tshark_version(self) -> Any:
+            return _version(tshark)
+
+    try:
+        tshark = get_process_path()
+    except TSharkNotFoundException:
+        raise ToolMissingError("tshark", next_step="apt-get install tshark") from None
+    capture = Reading(
+        str(path.absolute()),
+        display_filter=where or None,
+        override_prefs={**REFERENCE_PREFERENCES, **(preferences or {})},
+        decode_as=dict(decode_as or {}),
+        eventloop=_NO_EVENT_LOOP,
+    )
+    return [tshark, "-n", *output, *capture.get_parameters()]
+
+
+_NO_EVENT_LOOP = object()
+"""pyshark makes itself an event loop where it is given none; ours is never used."""
+
+
+@cache
+def _version(tshark: str) -> Any:
+    from pyshark.tshark.tshark import get_tshark_version
+
+    return get_tshark_version(tshark)
+
+
+def blocks(argv: Sequence[str], *, run: Run, runner: Runner | None = None) -> Iterator[bytes]:
+    """Tshark's output as it comes, in blocks; `run` is filled in at the end.
+
+    The process is ended where the reader stops early.
+    """
+    with _configuration() as environment:
+        process = (runner or LocalRunner()).start(argv, env=environment)
+        errors = _Drain(process)
+        ended = False
+        try:
+            while block := process.stdout.read(BLOCK):
+                yield block
+            ended = True
+        finally:
+            if not ended:
+                process.kill()
+            run.returncode = process.wait()
+            run.complaints = errors.lines()
+            process.stdout.close()
+            process.stderr.close()
+
+
+def lines(argv: Sequence[str], *, run: Run, runner: Runner | None = None) -> Iterator[bytes]:
+    """Whole lines of the output in blocks, each ending in a newline; an unfinished last one is left out."""
+    rest = b""
+    for block in blocks(argv, run=run, runner=runner):
+        whole, newline, rest_of_block = block.rpartition(b"\n")
+        if newline:
+            yield rest + whole + newline
+            rest = rest_of_block
+        else:
+            rest += block
+
+
+def refuse_unreadable(run: Run, path: Path) -> None:
+    """Raise UnreadableFileError: tshark gave nothing, and `run` says why."""
+    reason = " ".join(run.notes) or "nothing in it can be read."
+    raise UnreadableFileError(
+        f"{path} cannot be read: {reason}", path=str(path), next_step=f"capinfos {path}"
+    )
+
+
+@contextmanager
+def _configuration() -> Iterator[dict[str, str]]:
+    """The reference's surroundings: nobody's profile, UTC, a full stop in numbers."""
+    with tempfile.TemporaryDirectory(prefix="k8scap-") as folder:
+        yield {"WIRESHARK_CONFIG_DIR": folder, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+
+class _Drain:
+    """Reads a process's stderr in a thread, so that a full pipe never stops it."""
+
+    def __init__(self, process: Process) -> None:
+        self._stream = process.stderr
+        self._kept = bytearray()
+        self._thread = threading.Thread(target=self._read, name="tshark-stderr", daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while block := self._stream.read(4096):
+            if len(self._kept) < _STDERR_KEPT:
+                self._kept += block
+
+    def lines(self) -> list[str]:
+        self._thread.join()
+        text = self._kept.decode("utf-8", "replace")
+        stripped = (line.removeprefix("tshark: ").strip() for line in text.splitlines())
+        return [line for line in stripped if line and not line.startswith(_HARMLESS)]
