@@ -1,0 +1,34 @@
+"""What the tables say went wrong: one rule a file, each with its evidence and the next command to type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k8scap.findings.case import Case
+from k8scap.findings.connection_refused import connection_refused
+from k8scap.findings.dns_timeout import dns_timeout
+from k8scap.findings.packet_loss import packet_loss
+from k8scap.findings.slow_reader import slow_reader
+from k8scap.findings.slow_server import slow_server
+from k8scap.findings.verdict import order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from k8scap.model import Finding
+
+__all__ = ["RULES", "Case", "judge"]
+
+RULES: tuple[Callable[[Case], list[Finding]], ...] = (
+    packet_loss,
+    slow_server,
+    slow_reader,
+    connection_refused,
+    dns_timeout,
+)
+
+
+def judge(case: Case) -> list[Finding]:
+    """Every rule's answers at every capture point: found, worst first; then not judged; then ruled out."""
+    answers = [finding for point in case.points for rule in RULES for finding in rule(case.at(point))]
+    return sorted(answers, key=order)

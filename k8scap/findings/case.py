@@ -1,0 +1,99 @@
+"""What a rule is given: the tables of one capture, how good they are, and who the addresses were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pandas as pd
+
+    from k8scap.model import Manifest, Quality
+    from k8scap.names import Names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """The tables of a capture (the columns of `schema` and `k8scap.tables`), its quality and names.
+
+    Frame and stream numbers count within one capture point, so a rule works on the case `at` one point.
+    """
+
+    packets: pd.DataFrame
+    conversations: pd.DataFrame
+    round_trips: pd.DataFrame
+    retransmissions: pd.DataFrame
+    exchanges: pd.DataFrame
+    lookups: pd.DataFrame
+    quality: Quality
+    manifests: tuple[Manifest, ...]
+    names: Names
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """The capture points, in the order of their first frame; those of the manifests where none came."""
+        seen = tuple(str(p) for p in self.packets["point"].dropna().unique())
+        return seen or tuple(m.point for m in self.manifests) or ("",)
+
+    def at(self, point: str) -> Case:
+        """The same, of one capture point only."""
+        tables = ("packets", "conversations", "round_trips", "retransmissions", "exchanges", "lookups")
+        here: dict[str, Any] = {name: _at(getattr(self, name), point) for name in tables}
+        manifests = tuple(m for m in self.manifests if m.point == point)
+        return replace(self, manifests=manifests, **here)
+
+    @property
+    def point(self) -> str:
+        return self.points[0]
+
+    @property
+    def manifest(self) -> Manifest | None:
+        return self.manifests[0] if self.manifests else None
+
+    @property
+    def filter(self) -> str:
+        """The capture filter that was asked for; empty where there was none, or no manifest tells."""
+        return self.manifest.filter if self.manifest else ""
+
+    @property
+    def end(self) -> pd.Timestamp:
+        """When the last frame was captured (NaT in an empty capture)."""
+        last: pd.Timestamp = self.packets["time"].max()
+        return last
+
+    def tcp(self) -> pd.DataFrame:
+        """The TCP frames that take part in a conversation."""
+        packets = self.packets
+        return packets[(packets["protocol"] == "TCP") & packets["stream"].notna()]
+
+    def tcp_conversations(self) -> pd.DataFrame:
+        return self.conversations[self.conversations["protocol"] == "TCP"]
+
+    def host(self, address: object, *, time: datetime | None = None) -> str:
+        """`shop/redis (10.1.2.3)`, or the address alone where nobody named it."""
+        text = str(address)
+        name = self.names.of(text, time)
+        return text if name == text else f"{printable(name)} ({text})"
+
+    def endpoint(self, address: object, port: object, *, time: datetime | None = None) -> str:
+        """`shop/redis (10.1.2.3:6379)`, or `10.1.2.3:6379`."""
+        text = socket_address(address, port)
+        name = self.names.of(str(address), time)
+        return text if name == str(address) else f"{printable(name)} ({text})"
+
+
+def socket_address(address: object, port: object) -> str:
+    """`10.1.2.3:80`, `[2001:db8::1]:80`."""
+    text = str(address)
+    return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"
+
+
+def printable(text: str) -> str:
+    """Names come from the wire: what would move a terminal's cursor is shown as an escape."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def _at(table: pd.DataFrame, point: str) -> pd.DataFrame:
+    return table[table["point"].astype("object").fillna("") == point] if len(table) else table

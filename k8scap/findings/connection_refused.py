@@ -1,0 +1,176 @@
+"""connection-refused: somebody was there and said no, with a reset or an ICMP error.
+
+Only the answer to a SYN counts (or ICMP's to a first side's datagrams): a reset later in a connection's
+life is a way to close it.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from k8scap.findings.evidence import address_filter, display_filter
+from k8scap.findings.flags import RST, SYN, has_any, is_first_syn
+from k8scap.findings.icmp import unreachable
+from k8scap.findings.intervals import union_seconds
+from k8scap.findings.steps import endpoints_of, in_kubernetes, inside, whose
+from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from k8scap.findings.case import Case
+    from k8scap.model import Finding, Severity
+
+RULE = "connection-refused"
+WARNING_COUNT = 3
+WARNING_SHARE = 0.05
+CRITICAL_COUNT = 3
+FALLBACK_SECONDS = 1.0
+THRESHOLDS = {
+    "warning_count": WARNING_COUNT,
+    "warning_share": WARNING_SHARE,
+    "critical_count": CRITICAL_COUNT,
+    "fallback_seconds": FALLBACK_SECONDS,
+}
+_ACCEPTED = ("S1", "SF", "S2", "S3", "RSTO", "RSTR")
+
+
+def connection_refused(case: Case) -> list[Finding]:
+    """One finding a destination (protocol, address, port) that refused."""
+    attempts = _attempts(case)
+    refused = attempts[attempts["how"] != ""]
+    if attempts.empty:
+        known = len(case.tcp_conversations())
+        reason = "no connection attempt was captured" + (
+            f" (all {known:,} connections are older than the capture)" if known else ""
+        )
+        return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
+    groups = refused.groupby(["protocol", "dst", "dst_port"], observed=True)
+    findings = [_finding(case, attempts, group) for _, group in groups]
+    return findings or [_nothing(case, attempts)]
+
+
+def _attempts(case: Case) -> pd.DataFrame:
+    """Conversations whose beginning was captured, with `how` they were refused ("": they were not).
+
+    UDP knows no attempts: its conversations count where ICMP refused some to the same place.
+    """
+    tcp, errors = case.tcp(), unreachable(case)
+    rows = case.conversations.astype({"protocol": "object", "src": "object", "dst": "object"})
+    told = errors.drop_duplicates(["protocol", "stream"], keep="last")
+    rows = rows.merge(told[["protocol", "stream", "reason"]], on=["protocol", "stream"], how="left")
+    is_tcp, is_udp = rows["protocol"] == "TCP", rows["protocol"] == "UDP"
+    rows["how"] = rows["reason"].fillna("").mask(is_tcp & (rows["state"] == "REJ"), "reset")
+    begun = is_tcp & rows["stream"].isin(tcp.loc[is_first_syn(tcp), "stream"].unique())
+    place = rows["dst"].astype(str) + " " + rows["dst_port"].astype(str)
+    attempts: pd.DataFrame = rows[begun | (is_udp & place.isin(place[is_udp & (rows["how"] != "")]))]
+    return attempts
+
+
+def _finding(case: Case, attempts: pd.DataFrame, refused: pd.DataFrame) -> Finding:
+    first = refused.iloc[0]
+    protocol, address, port = str(first["protocol"]), str(first["dst"]), int(first["dst_port"])
+    same = attempts[(attempts["protocol"] == protocol) & (attempts["dst"] == address)]
+    same = same[same["dst_port"] == port]
+    always = not same["state"].isin(_ACCEPTED).any()
+    elsewhere = _went_elsewhere(attempts, refused)
+    destination = case.endpoint(address, port, time=first["start"])
+    clients = refused["src"].unique()
+    frames = _frames(case, refused)
+    return found(
+        RULE,
+        case,
+        title=_title(destination, refused, same, always=always, elsewhere=elsewhere),
+        severity="info" if elsewhere else _severity(len(refused), len(same), always=always),
+        certainty=0.99 if (refused["how"] == "reset").all() else 0.9,
+        consistent_with=_causes(refused, always=always),
+        source=case.host(clients[0]) if len(clients) == 1 else f"{len(clients)} clients",
+        destination=destination,
+        span=(refused["start"].min(), refused["end"].max()),
+        affected=len(refused),
+        total=len(same),
+        seconds_lost=union_seconds(refused["start"], refused["end"]),
+        thresholds=THRESHOLDS,
+        frames=frames,
+        display_filter=display_filter(
+            frames,
+            streams=refused["stream"] if protocol == "TCP" else (),
+            otherwise=f"{address_filter('addr', address)} && {protocol.lower()}.port == {port}",
+        ),
+        next_step=_next_step(case, address, port, protocol),
+    )
+
+
+def _title(
+    destination: str, refused: pd.DataFrame, same: pd.DataFrame, *, always: bool, elsewhere: bool
+) -> str:
+    what = "connections" if refused["protocol"].iloc[0] == "TCP" else "UDP conversations"
+    how = " and ".join(sorted(refused["how"].unique()))
+    by = "with a reset" if how == "reset" else f"by {how}" if "reset" in how else f"by ICMP ({how})"
+    count = f"all {len(refused):,}" if len(refused) == len(same) else f"{len(refused):,} of {len(same):,}"
+    often = "" if always else ": sometimes, others were accepted"
+    tail = "; the clients then connected over the other IP version" if elsewhere else often
+    return f"{destination} refused {count} {what} {by}{tail}"
+
+
+def _severity(count: int, total: int, *, always: bool) -> Severity:
+    if always:
+        return "critical" if count >= CRITICAL_COUNT else "warning"
+    return "warning" if count >= WARNING_COUNT or count / total >= WARNING_SHARE else "info"
+
+
+def _went_elsewhere(attempts: pd.DataFrame, refused: pd.DataFrame) -> bool:
+    """Each refused client connected to that port over the other IP version at once: localhost is two."""
+    import pandas as pd
+
+    patience = pd.Timedelta(seconds=FALLBACK_SECONDS)
+    other = _ip_version(attempts) != _ip_version(refused).iloc[0]
+    accepted = attempts[other & attempts["state"].isin(_ACCEPTED)]
+    accepted = accepted[accepted["dst_port"] == refused["dst_port"].iloc[0]]
+    return all(
+        bool(accepted["start"].between(start, end + patience).any())
+        for start, end in zip(refused["start"], refused["end"], strict=True)
+    )
+
+
+def _ip_version(conversations: pd.DataFrame) -> pd.Series:
+    return conversations["dst"].map(lambda address: ip_address(str(address)).version)
+
+
+def _causes(refused: pd.DataFrame, *, always: bool) -> tuple[str, ...]:
+    how = set(refused["how"])
+    if "prohibited" in how:
+        return ("firewall-reject", "network-policy-reject")
+    if "port unreachable" in how:
+        return ("service-without-endpoints", "nothing-listening", "firewall-reject")
+    if always:
+        return ("nothing-listening", "wrong-port", "pod-not-ready", "firewall-reject")
+    return ("rollout", "one-backend-down", "listen-queue-overflow")
+
+
+def _frames(case: Case, refused: pd.DataFrame) -> list[int]:
+    """The SYNs (or datagrams) and what refused them."""
+    tcp = case.tcp()
+    resets = refused[refused["how"] == "reset"]
+    mine = tcp[tcp["stream"].isin(resets["stream"]) & has_any(tcp, SYN | RST)]
+    errors = unreachable(case)
+    protocol = refused["protocol"].iloc[0]
+    told = errors[(errors["protocol"] == protocol) & errors["stream"].isin(refused["stream"])]
+    return [*mine.index, *told["refused"], *told["icmp"]]
+
+
+def _next_step(case: Case, address: str, port: int, protocol: str) -> str:
+    if step := endpoints_of(case, address):
+        return step
+    if in_kubernetes(case):
+        return whose(case, address)
+    datagram = ["-u"] if protocol == "UDP" else []
+    return inside(case, ["nc", "-v", "-z", "-w", "3", *datagram, address, str(port)])
+
+
+def _nothing(case: Case, attempts: pd.DataFrame) -> Finding:
+    if reason := one_direction(case):
+        return not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=len(attempts))
+    title = f"none of {len(attempts):,} connection attempts was refused"
+    return ruled_out(RULE, case, title=title, total=len(attempts), thresholds=THRESHOLDS)

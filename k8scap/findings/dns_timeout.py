@@ -1,0 +1,193 @@
+"""dns-timeout: lookups that nobody answered, or that were answered after more than a second.
+
+An answer of any kind is an answer: NXDOMAIN and SERVFAIL are not this rule's. Multicast lookups (mDNS,
+LLMNR) need none and are left out, and so is what was asked shortly before the capture ended.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from k8scap.findings.case import printable
+from k8scap.findings.evidence import address_filter, display_filter
+from k8scap.findings.intervals import union_seconds
+from k8scap.findings.steps import inside
+from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from k8scap.findings.case import Case
+    from k8scap.model import Finding, Severity
+
+RULE = "dns-timeout"
+LATE_MS = 1000.0
+PENDING_SECONDS = 1.0
+MIN_AFFECTED = 2
+WARNING_SHARE = 0.01
+CRITICAL_COUNT = 3
+CRITICAL_SHARE = 0.5
+GIVE_UP_SECONDS = 5.0
+RACE_MS = 10.0
+THRESHOLDS = {
+    "late_ms": LATE_MS,
+    "pending_seconds": PENDING_SECONDS,
+    "min_affected": MIN_AFFECTED,
+    "warning_share": WARNING_SHARE,
+    "critical_count": CRITICAL_COUNT,
+    "critical_share": CRITICAL_SHARE,
+    "give_up_seconds": GIVE_UP_SECONDS,
+    "race_ms": RACE_MS,
+}
+_NAMES_SHOWN = 3
+_QUESTION = ["src", "query", "type"]
+
+
+def dns_timeout(case: Case) -> list[Finding]:
+    """One finding a resolver (address and port) that left lookups unanswered, or answered late."""
+    lookups = _unicast(case.lookups)
+    if lookups.empty:
+        why = f" (the capture filter was: {case.filter})" if case.filter else ""
+        reason = f"no DNS lookup was captured{why}"
+        return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
+    silent = not lookups["answered"].any()
+    if silent and (reason := one_direction(case)):
+        return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=len(lookups))]
+    rows = _with_outcome(case, lookups)
+    affected = rows[rows["outcome"] != ""]
+    groups = affected.groupby(["dst", "dst_port"], observed=True)
+    findings = [_finding(case, rows, group) for _, group in groups]
+    return findings or [_nothing(case, rows)]
+
+
+def _unicast(lookups: pd.DataFrame) -> pd.DataFrame:
+    multicast = [a for a in lookups["dst"].dropna().unique() if ip_address(str(a)).is_multicast]
+    return lookups[~lookups["dst"].isin(multicast)].astype({"src": "object", "dst": "object"})
+
+
+def _with_outcome(case: Case, lookups: pd.DataFrame) -> pd.DataFrame:
+    """Adds outcome ("", unanswered, late), retried (when it was asked again) and until (it cost time)."""
+    import pandas as pd
+
+    rows = lookups.sort_values("time", kind="stable").reset_index(drop=True)
+    answered = rows["answered"].astype(bool)
+    late = (rows["response_ms"] > LATE_MS).fillna(value=False)
+    recent = rows["time"] > case.end - pd.Timedelta(seconds=PENDING_SECONDS)
+    rows["outcome"] = ""
+    rows.loc[answered & late, "outcome"] = "late"
+    rows.loc[~answered & ~recent, "outcome"] = "unanswered"
+    rows["retried"] = rows.groupby(_QUESTION, dropna=False)["time"].shift(-1)
+    rows["until"] = _until(case, rows)
+    return rows
+
+
+def _until(case: Case, rows: pd.DataFrame) -> pd.Series:
+    """The end of the wait: the answer, from whomever; the next attempt; at most what a client waits."""
+    import pandas as pd
+
+    arrival = rows["time"] + pd.to_timedelta(rows["response_ms"], unit="ms")
+    next_arrival = arrival[::-1].groupby([rows[c] for c in _QUESTION], dropna=False).cummin()[::-1]
+    given_up = rows["time"] + pd.Timedelta(seconds=GIVE_UP_SECONDS)
+    ended = pd.Series(case.end, index=rows.index)
+    limits = pd.concat([given_up, rows["retried"], next_arrival, ended], axis=1).min(axis=1)
+    until: pd.Series = limits.where(rows["outcome"] != "late", arrival)
+    return until
+
+
+def _finding(case: Case, rows: pd.DataFrame, affected: pd.DataFrame) -> Finding:
+    first = affected.iloc[0]
+    address, port = str(first["dst"]), int(first["dst_port"])
+    asked = rows[(rows["dst"] == first["dst"]) & (rows["dst_port"] == first["dst_port"])]
+    resolver = case.endpoint(address, port, time=first["time"])
+    clients = affected["src"].unique()
+    frames = [*affected["number"], *affected["response"].dropna()]
+    return found(
+        RULE,
+        case,
+        title=_title(resolver, asked, affected),
+        severity=_severity(len(affected), len(asked)),
+        certainty=0.95 if asked["answered"].any() else 0.85,
+        consistent_with=_causes(asked, affected),
+        source=case.host(clients[0]) if len(clients) == 1 else f"{len(clients)} clients",
+        destination=resolver,
+        span=(affected["time"].min(), affected["until"].max()),
+        affected=len(affected),
+        total=len(asked),
+        seconds_lost=union_seconds(affected["time"], affected["until"]),
+        thresholds=THRESHOLDS,
+        frames=frames,
+        display_filter=display_filter(
+            frames, otherwise=f"dns && {address_filter('addr', address)} && udp.port == {port}"
+        ),
+        next_step=_next_step(case, address, port, affected),
+    )
+
+
+def _title(resolver: str, asked: pd.DataFrame, affected: pd.DataFrame) -> str:
+    unanswered = affected[affected["outcome"] == "unanswered"]
+    late = affected[affected["outcome"] == "late"]
+    parts = []
+    if len(unanswered):
+        parts.append(f"left {len(unanswered):,} of {len(asked):,} lookups unanswered")
+    if len(late):
+        median = late["response_ms"].median() / 1000.0
+        parts.append(f"answered {len(late):,} of {len(asked):,} late (median {median:.1f} s)")
+    gaps = (unanswered["retried"] - unanswered["time"]).dt.total_seconds().dropna()
+    again = f"; asked again after {gaps.median():.1f} s" if len(gaps) else ""
+    return f"{resolver} {' and '.join(parts)}: {_names(affected)}{again}"
+
+
+def _names(affected: pd.DataFrame) -> str:
+    counts = affected["query"].fillna("?").value_counts()
+    shown = ", ".join(printable(str(name)) for name in counts.index[:_NAMES_SHOWN])
+    more = len(counts) - _NAMES_SHOWN
+    return f"{shown} and {more:,} more names" if more > 0 else shown
+
+
+def _severity(count: int, total: int) -> Severity:
+    share = count / total
+    if count >= CRITICAL_COUNT and share >= CRITICAL_SHARE:
+        return "critical"
+    if share >= CRITICAL_SHARE or (count >= MIN_AFFECTED and share >= WARNING_SHARE):
+        return "warning"
+    return "info"
+
+
+def _causes(asked: pd.DataFrame, affected: pd.DataFrame) -> tuple[str, ...]:
+    if not asked["answered"].any():
+        return ("resolver-down", "network-policy-drop", "stale-conntrack-entry")
+    if _is_race(asked, affected):
+        return ("conntrack-race", "packet-loss", "resolver-overload")
+    if not set(affected["query"]) & set(asked.loc[asked["outcome"] == "", "query"]):
+        return ("upstream-time-out", "broken-delegation", "resolver-overload")
+    return ("packet-loss", "resolver-overload", "conntrack-race")
+
+
+def _is_race(asked: pd.DataFrame, affected: pd.DataFrame) -> bool:
+    """A and AAAA leave one socket together, and mostly one of the two stays unanswered."""
+    import pandas as pd
+
+    socket = ["src", "src_port", "query"]
+    unanswered = affected[affected["outcome"] == "unanswered"]
+    answered = asked[asked["answered"].astype(bool)]
+    pairs = unanswered.merge(answered, on=socket, suffixes=("", "_twin"))
+    apart = (pairs["time"] - pairs["time_twin"]).abs()
+    near = (pairs["type"] != pairs["type_twin"]) & (apart <= pd.Timedelta(milliseconds=RACE_MS))
+    twins = pairs.loc[near, "number"].nunique()
+    return bool(twins > 0 and twins >= len(unanswered) / 2)
+
+
+def _next_step(case: Case, address: str, port: int, affected: pd.DataFrame) -> str:
+    name = printable(str(affected["query"].iloc[0]))
+    dig = ["dig", f"@{address}", "-p", str(port), "+tries=1", "+time=2", "-q", name]
+    return inside(case, dig)
+
+
+def _nothing(case: Case, rows: pd.DataFrame) -> Finding:
+    slowest = rows["response_ms"].max()
+    title = f"all {len(rows):,} lookups were answered, the slowest after {slowest:,.0f} ms"
+    pending = int((~rows["answered"].astype(bool)).sum())
+    if pending:
+        title = f"{len(rows) - pending:,} of {len(rows):,} lookups were answered, the others just asked"
+    return ruled_out(RULE, case, title=title, total=len(rows), thresholds=THRESHOLDS)

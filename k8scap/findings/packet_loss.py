@@ -1,0 +1,214 @@
+"""packet-loss: segments that had to be sent again, and connection attempts that nobody answered.
+
+Counted are segments that carry data, a SYN or a FIN. A repeat that the receiver had no need of
+(spurious), and a packet that was captured or delivered twice, is no loss.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k8scap.findings.evidence import address_filter, display_filter
+from k8scap.findings.flags import FIN, SYN, has_any
+from k8scap.findings.intervals import union_seconds
+from k8scap.findings.steps import inside
+from k8scap.findings.unanswered import unanswered_connections
+from k8scap.findings.verdict import found, lost_packets, not_judged, ruled_out
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from k8scap.findings.case import Case
+    from k8scap.model import Finding, Severity
+
+RULE = "packet-loss"
+MIN_LOST = 3
+WARNING_SHARE = 0.005
+CRITICAL_SHARE = 0.05
+STALLED_SHARE = 0.05
+STALLED_SECONDS = 1.0
+DUPLICATE_MS = 0.1
+THRESHOLDS = {
+    "min_lost": MIN_LOST,
+    "warning_share": WARNING_SHARE,
+    "critical_share": CRITICAL_SHARE,
+    "stalled_share": STALLED_SHARE,
+    "stalled_seconds": STALLED_SECONDS,
+    "duplicate_ms": DUPLICATE_MS,
+}
+_LOST = ("syn", "fin", "timeout", "fast")
+_PATH = ["src", "dst", "service_port", "to_service"]
+_SERVICE = ["service", "service_port", "to_service"]
+
+
+def packet_loss(case: Case) -> list[Finding]:
+    """One finding a path and direction on which segments were lost; what is left over, by service."""
+    segments = _segments(case)
+    if segments.empty:
+        reason = "no TCP segment with data, SYN or FIN was captured"
+        return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
+    events = _events(case, segments)
+    silent = unanswered_connections(case, RULE, THRESHOLDS)
+    events = events[~events["stream"].isin(silent.streams)]
+    findings = silent.findings + _by_path(case, events[events["kind"].isin(_LOST)], segments)
+    return findings or [_nothing(case, events, segments)]
+
+
+def _segments(case: Case) -> pd.DataFrame:
+    """What can get lost and be sent again, with the service of its conversation."""
+    tcp = case.tcp()
+    carries = (tcp["payload_length"].fillna(0) > 0).astype(bool) | has_any(tcp, SYN | FIN)
+    probes = tcp["keep_alive"] | tcp["zero_window_probe"]
+    return _with_service(case, tcp[carries & ~probes].reset_index())
+
+
+def _with_service(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
+    """Adds service, service_port (who was connected to) and to_service (the row went there)."""
+    conversations = case.tcp_conversations()[["stream", "dst", "dst_port"]]
+    services = conversations.set_axis(["stream", "service", "service_port"], axis=1)
+    joined = rows.merge(services, on="stream", how="left")
+    address = joined["dst"].astype("object") == joined["service"].astype("object")
+    joined["to_service"] = address & (joined["dst_port"] == joined["service_port"]).fillna(value=False)
+    for column in ("src", "dst", "service"):
+        joined[column] = joined[column].astype("object")
+    return joined
+
+
+def _events(case: Case, segments: pd.DataFrame) -> pd.DataFrame:
+    """The retransmissions, less those that are one packet seen twice.
+
+    A segment that TCP sends again gets an IP identification of its own; the same identification is the
+    same packet, captured at two places or doubled on the way. Without one (IPv6, or 0), nearness in
+    time decides: no sender repeats a segment within 100 µs.
+    """
+    events = _with_service(case, case.retransmissions)
+    ids = segments.set_index("number")["ip_id"]
+    this, before = events["number"].map(ids).fillna(0), events["repeats"].map(ids).fillna(0)
+    same_packet = (this != 0) & (this == before)
+    at_once = (this == 0) & (events["waited_ms"] < DUPLICATE_MS)
+    return events[~(same_packet | at_once).astype(bool)]
+
+
+def _by_path(case: Case, lost: pd.DataFrame, segments: pd.DataFrame) -> list[Finding]:
+    """A lossy path is found by itself; losses too thin on each path are judged together, by service."""
+    findings, thin = [], []
+    for key, events in lost.groupby(_PATH, observed=True):
+        sent = segments[(segments[_PATH] == list(key)).all(axis=1)]
+        if _severity(events, sent) == "info":
+            thin.append(events)
+        else:
+            findings.append(_finding(case, events, sent))
+    if not thin:
+        return findings
+    import pandas as pd
+
+    for key, events in pd.concat(thin).groupby(_SERVICE, observed=True):
+        findings.append(_finding(case, events, segments[(segments[_SERVICE] == list(key)).all(axis=1)]))
+    return findings
+
+
+def _severity(events: pd.DataFrame, sent: pd.DataFrame) -> Severity:
+    share = len(events) / max(len(sent), 1)
+    wall = (sent["time"].max() - sent["time"].min()).total_seconds()
+    stalled = _stalled(events)
+    if len(events) < MIN_LOST:
+        return "info"
+    if share >= CRITICAL_SHARE:
+        return "critical"
+    if share >= WARNING_SHARE or stalled >= max(STALLED_SECONDS, STALLED_SHARE * wall):
+        return "warning"
+    return "info"
+
+
+def _stalled(events: pd.DataFrame) -> float:
+    return union_seconds(_sent_first(events), events["time"])
+
+
+def _sent_first(events: pd.DataFrame) -> pd.Series:
+    import pandas as pd
+
+    waited: pd.Series = pd.to_timedelta(events["waited_ms"], unit="ms")
+    return events["time"] - waited
+
+
+def _finding(case: Case, events: pd.DataFrame, sent: pd.DataFrame) -> Finding:
+    frames = [*events["number"], *events["repeats"].dropna()]
+    source, destination, address, port = _ends(case, events)
+    seen = events["repeats"].notna()
+    where = _where(seen)
+    title = (
+        f"{len(events):,} of {len(sent):,} segments ({len(events) / len(sent):.2%}) from {source} to "
+        f"{destination} had to be sent again{where}"
+    )
+    otherwise = f"{address_filter('addr', address)} && tcp.port == {port} && tcp.analysis.retransmission"
+    return found(
+        RULE,
+        case,
+        title=title,
+        severity=_severity(events, sent),
+        certainty=0.95 if seen.all() else 0.85,
+        consistent_with=_causes(events, sent),
+        source=source,
+        destination=destination,
+        span=(_sent_first(events).fillna(events["time"]).min(), events["time"].max()),
+        affected=len(events),
+        total=len(sent),
+        seconds_lost=_stalled(events),
+        thresholds=THRESHOLDS,
+        frames=frames,
+        display_filter=display_filter(frames, streams=events["stream"], otherwise=otherwise),
+        next_step=_next_step(case, address, port),
+    )
+
+
+def _ends(case: Case, events: pd.DataFrame) -> tuple[str, str, str, int]:
+    """Sender and receiver as people read them, and the far end's address and the service's port."""
+    first = events.iloc[0]
+    service = case.endpoint(first["service"], first["service_port"], time=first["time"])
+    clients = (events["src"] if first["to_service"] else events["dst"]).unique()
+    client = case.host(clients[0]) if len(clients) == 1 else f"{len(clients)} clients"
+    source, destination = (client, service) if first["to_service"] else (service, client)
+    return source, destination, str(first["service"]), int(first["service_port"])
+
+
+def _where(seen: pd.Series) -> str:
+    """On which side of the capture point the segments went missing: seen once before means beyond it."""
+    if seen.all():
+        return "; they were lost after they had passed the capture point"
+    if not seen.any():
+        return "; they were lost before they reached the capture point"
+    return ", lost on both sides of the capture point"
+
+
+def _causes(events: pd.DataFrame, sent: pd.DataFrame) -> tuple[str, ...]:
+    """Likeliest first. Only the largest segments lost, again and again: they may be too large to pass."""
+    data = events[events["payload_length"] > 0]
+    largest = sent["payload_length"].max()
+    small = sent["payload_length"].between(1, largest * 0.8).any()
+    again = (data["copy"] >= 4).any()
+    if len(data) >= MIN_LOST and small and again and (data["payload_length"] >= largest * 0.95).all():
+        return ("mtu-black-hole", "lossy-path", "congestion")
+    if (events["kind"] == "syn").all():
+        return ("snat-port-race", "listen-queue-overflow", "lossy-path")
+    return ("lossy-path", "congestion", "rate-limit", "queue-overflow")
+
+
+def _next_step(case: Case, address: str, port: int) -> str:
+    probe = ["mtr", "--tcp", "--port", str(port), "--no-dns", "--report", "--report-cycles", "100", address]
+    return inside(case, probe)
+
+
+def _nothing(case: Case, events: pd.DataFrame, segments: pd.DataFrame) -> Finding:
+    """No loss was seen: a capture at the receiver may still show holes that were filled late."""
+    doubtful = events[events["kind"] == "ambiguous"]
+    title = f"no segment of {len(segments):,} was lost and sent again"
+    if spurious := int((events["kind"] == "spurious").sum()):
+        title += f" ({spurious:,} repeated without need)"
+    if doubtful.empty:
+        return ruled_out(RULE, case, title=title, total=len(segments), thresholds=THRESHOLDS)
+    many = len(doubtful) >= MIN_LOST and len(doubtful) / len(segments) >= WARNING_SHARE
+    if many or lost_packets(case):
+        reason = f"{len(doubtful):,} segments came out of order: reordering, or loss before this point"
+        return not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=len(segments))
+    title += f"; {len(doubtful):,} came out of order"
+    return ruled_out(RULE, case, title=title, total=len(segments), thresholds=THRESHOLDS, certainty=0.9)

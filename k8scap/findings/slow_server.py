@@ -1,0 +1,186 @@
+"""slow-server: the request had arrived, the path was quick, and the answer still took its time.
+
+The wait is what passes between a request's last byte and its answer's first byte at the capture point,
+less the path's round trip from there to the server, less what retransmissions took, and not counted at
+all where the client had closed its window.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k8scap.findings.evidence import address_filter, display_filter
+from k8scap.findings.intervals import union_seconds
+from k8scap.findings.steps import in_pod, inside
+from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
+from k8scap.findings.waits import waits
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from k8scap.findings.case import Case
+    from k8scap.model import Finding, Severity
+
+RULE = "slow-server"
+SLOW_MS = 100.0
+RTT_FACTOR = 2.0
+MIN_SLOW = 3
+WARNING_SHARE = 0.2
+CRITICAL_SHARE = 0.5
+CRITICAL_MS = 1000.0
+UNANSWERED_MS = 5000.0
+TIMER_MS = 9000.0
+TIMER_SPREAD = 0.02
+POLLER_MS = 1000.0
+THRESHOLDS = {
+    "slow_ms": SLOW_MS,
+    "rtt_factor": RTT_FACTOR,
+    "min_slow": MIN_SLOW,
+    "warning_share": WARNING_SHARE,
+    "critical_share": CRITICAL_SHARE,
+    "critical_ms": CRITICAL_MS,
+    "unanswered_ms": UNANSWERED_MS,
+    "timer_ms": TIMER_MS,
+    "timer_spread": TIMER_SPREAD,
+    "poller_ms": POLLER_MS,
+}
+_HTTP_PORTS = {80, 3000, 5000, 8000, 8008, 8080, 8081, 8888, 9090}
+_THROTTLE_PERIOD_MS = 100.0
+
+
+def slow_server(case: Case) -> list[Finding]:
+    """One finding a server (address and port) that keeps enough of its requests waiting."""
+    if case.exchanges.empty:
+        reason = one_direction(case) or "no TCP conversation with a request and an answer was captured"
+        return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
+    if case.exchanges["response_start"].isna().all():
+        reason = one_direction(case) or "no request in this capture was answered"
+        return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=len(case.exchanges))]
+    rows = waits(case)
+    rows = rows[rows["answered"] | (rows["wait_ms"] >= UNANSWERED_MS)]
+    findings = [
+        finding
+        for _, group in rows.groupby(["dst", "dst_port"], observed=True)
+        if (finding := _judge(case, group)) is not None
+    ]
+    return findings or [_nothing(case, rows)]
+
+
+def _slow(rows: pd.DataFrame) -> pd.Series:
+    slow: pd.Series = rows["wait_ms"] >= (RTT_FACTOR * rows["rtt_ms"]).clip(lower=SLOW_MS)
+    return slow
+
+
+def _judge(case: Case, rows: pd.DataFrame) -> Finding | None:
+    """A server's exchanges. One that never answered anything is sent to, not asked: no verdict on it."""
+    slow = rows[_slow(rows)]
+    if len(slow) < MIN_SLOW or not rows["answered"].any():
+        return None
+    return _finding(case, rows, slow, innocent=_innocent(rows, slow))
+
+
+def _innocent(rows: pd.DataFrame, slow: pd.DataFrame) -> str:
+    """What else such waits may be: a timer, or connections that are there to wait; empty for neither."""
+    low, middle, high = slow["wait_ms"].quantile([0.1, 0.5, 0.9])
+    if low >= TIMER_MS and (high - low) <= TIMER_SPREAD * middle:
+        return "timer"
+    by_stream = rows.groupby("stream")["wait_ms"].min()
+    pollers = by_stream[by_stream >= POLLER_MS].index
+    others = rows[~rows["stream"].isin(pollers)]
+    if len(others) >= MIN_SLOW and others["wait_ms"].median() < SLOW_MS and _few(others):
+        return "poller"
+    return ""
+
+
+def _few(rows: pd.DataFrame) -> bool:
+    slow = int(_slow(rows).sum())
+    return slow < MIN_SLOW or slow / len(rows) < WARNING_SHARE
+
+
+def _severity(rows: pd.DataFrame, slow: pd.DataFrame, innocent: str) -> Severity:
+    share = len(slow) / len(rows)
+    if innocent or share < WARNING_SHARE:
+        return "info"
+    if share >= CRITICAL_SHARE and slow["wait_ms"].median() >= CRITICAL_MS:
+        return "critical"
+    return "warning"
+
+
+def _finding(case: Case, rows: pd.DataFrame, slow: pd.DataFrame, *, innocent: str) -> Finding:
+    first = slow.iloc[0]
+    address, port = str(first["dst"]), int(first["dst_port"])
+    server = case.endpoint(address, port, time=first["request_end"])
+    clients = slow["src"].astype("object").unique()
+    frames = [*slow["request_frame"].dropna(), *slow["response_frame"].dropna()]
+    severity = _severity(rows, slow, innocent)
+    return found(
+        RULE,
+        case,
+        title=_title(server, rows, slow, innocent),
+        severity=severity,
+        certainty=0.6 if severity == "info" else 0.9,
+        consistent_with=_causes(slow, innocent),
+        source=case.host(clients[0]) if len(clients) == 1 else f"{len(clients)} clients",
+        destination=server,
+        span=(slow["request_end"].min(), slow["wait_end"].max()),
+        affected=len(slow),
+        total=len(rows),
+        seconds_lost=union_seconds(slow["request_end"], slow["wait_end"]),
+        thresholds=THRESHOLDS,
+        frames=frames,
+        display_filter=display_filter(
+            frames,
+            streams=slow["stream"],
+            otherwise=f"{address_filter('addr', address)} && tcp.port == {port} && tcp.len > 0",
+        ),
+        next_step=_next_step(case, address, port),
+    )
+
+
+def _title(server: str, rows: pd.DataFrame, slow: pd.DataFrame, innocent: str) -> str:
+    median, late = slow["wait_ms"].quantile([0.5, 0.95])
+    silent = int((~slow["answered"]).sum())
+    title = (
+        f"{server} kept {len(slow):,} of {len(rows):,} requests waiting: median {median:,.0f} ms, "
+        f"95 % within {late:,.0f} ms, on a path of {slow['rtt_ms'].median():,.1f} ms"
+    )
+    if silent:
+        title += f"; {silent:,} got no answer"
+    return title + _REMARK[innocent]
+
+
+_REMARK = {
+    "": "",
+    "timer": "; they end like a timer (long poll, heartbeat, or a time-out behind the server)",
+    "poller": "; other connections to it are answered at once (long polls, or one slow backend)",
+}
+
+
+def _causes(slow: pd.DataFrame, innocent: str) -> tuple[str, ...]:
+    if innocent == "timer":
+        return ("long-poll", "heartbeat", "upstream-time-out")
+    if innocent == "poller":
+        return ("long-poll", "slow-backend")
+    waits_ms = slow["wait_ms"]
+    apart = (waits_ms - (waits_ms / _THROTTLE_PERIOD_MS).round() * _THROTTLE_PERIOD_MS).abs()
+    if waits_ms.max() - waits_ms.min() > _THROTTLE_PERIOD_MS and apart.quantile(0.8) < 10:
+        return ("cpu-throttling", "slow-application", "slow-dependency")
+    return ("slow-application", "slow-dependency", "cpu-throttling", "worker-pool-exhausted")
+
+
+def _next_step(case: Case, address: str, port: int) -> str:
+    """The server's throttling where its pod is known; else the same wait seen without this client."""
+    if step := in_pod(case, address, ["cat", "/sys/fs/cgroup/cpu.stat"]):
+        return step
+    if port in _HTTP_PORTS:
+        host = f"[{address}]" if ":" in address else address
+        times = "connected %{time_connect} s, first byte %{time_starttransfer} s\\n"
+        return inside(case, ["curl", "-sS", "-o", "/dev/null", "-w", times, f"http://{host}:{port}/"])
+    return inside(case, ["ss", "-tinm", "dst", address, "and", "dport", "=", f":{port}"])
+
+
+def _nothing(case: Case, rows: pd.DataFrame) -> Finding:
+    slow = int(_slow(rows).sum())
+    late = rows["wait_ms"].quantile(0.95)
+    title = f"{slow:,} of {len(rows):,} requests waited {SLOW_MS:g} ms or more; 95 % within {late:,.1f} ms"
+    return ruled_out(RULE, case, title=title, total=len(rows), thresholds=THRESHOLDS)

@@ -1,0 +1,89 @@
+"""The far end of packet loss: connection attempts that were repeated and never answered at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from k8scap.findings.evidence import address_filter, display_filter
+from k8scap.findings.flags import is_first_syn
+from k8scap.findings.icmp import unreachable
+from k8scap.findings.intervals import union_seconds
+from k8scap.findings.steps import in_kubernetes, inside, whose
+from k8scap.findings.verdict import found, one_direction
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from k8scap.findings.case import Case
+    from k8scap.model import Finding
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """Findings on destinations that stayed silent, and the TCP streams that they speak of."""
+
+    findings: list[Finding]
+    streams: frozenset[int]
+
+
+def unanswered_connections(case: Case, rule: str, thresholds: Mapping[str, float]) -> Unanswered:
+    """SYNs that were repeated without any answer, by destination.
+
+    A lone SYN proves nothing (its answer may have come after the capture's end), nor does silence in a
+    capture that may hold one direction only. An attempt that ICMP refused was answered.
+    """
+    silent = case.tcp_conversations()
+    silent = silent[(silent["state"] == "S0") & ~silent["stream"].isin(unreachable(case)["stream"])]
+    if silent.empty or one_direction(case):
+        return Unanswered([], frozenset(int(s) for s in silent["stream"]))
+    tcp = case.tcp()
+    syns = tcp[tcp["stream"].isin(silent["stream"]) & is_first_syn(tcp)]
+    counts = syns["stream"].value_counts()
+    repeated = silent[silent["stream"].isin(counts[counts > 1].index)]
+    groups = repeated.groupby(["dst", "dst_port"], observed=True)
+    findings = [_finding(case, rule, thresholds, group, syns) for _, group in groups]
+    return Unanswered(findings, frozenset(int(s) for s in silent["stream"]))
+
+
+def _finding(
+    case: Case, rule: str, thresholds: Mapping[str, float], attempts: pd.DataFrame, syns: pd.DataFrame
+) -> Finding:
+    first = attempts.iloc[0]
+    address, port = str(first["dst"]), int(first["dst_port"])
+    sent = syns[syns["stream"].isin(attempts["stream"])]
+    tcp = case.tcp_conversations()
+    same = tcp[(tcp["dst"] == first["dst"]) & (tcp["dst_port"] == first["dst_port"])]
+    always = len(same) == len(attempts)
+    destination = case.endpoint(address, port, time=first["start"])
+    clients = attempts["src"].astype("object").unique()
+    answered = "" if always else f" ({len(same) - len(attempts):,} others were answered)"
+    otherwise = f"{address_filter('dst', address)} && tcp.dstport == {port} && tcp.flags.syn == 1"
+    return found(
+        rule,
+        case,
+        title=f"{destination} answered none of {len(sent):,} SYNs of {len(attempts):,} connections{answered}",
+        severity="critical" if always else "warning",
+        certainty=0.9,
+        consistent_with=_CAUSES_ALWAYS if always else _CAUSES_SOMETIMES,
+        source=case.host(clients[0]) if len(clients) == 1 else f"{len(clients)} clients",
+        destination=destination,
+        span=(sent["time"].min(), sent["time"].max()),
+        affected=len(sent),
+        total=len(sent),
+        seconds_lost=union_seconds(attempts["start"], attempts["end"]),
+        thresholds=thresholds,
+        frames=sent.index,
+        display_filter=display_filter(sent.index, streams=attempts["stream"], otherwise=otherwise),
+        next_step=_next_step(case, address),
+    )
+
+
+def _next_step(case: Case, address: str) -> str:
+    return whose(case, address) if in_kubernetes(case) else inside(case, ["ip", "route", "get", address])
+
+
+_CAUSES_ALWAYS = ("network-policy-drop", "stale-endpoint", "host-down", "missing-route")
+_CAUSES_SOMETIMES = ("lossy-path", "snat-port-race", "listen-queue-overflow", "conntrack-full")
