@@ -1,0 +1,134 @@
+"""Commands that read capture files: the tables, diagnose, report, notebook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k8scap.cli.command import add_command
+from k8scap.errors import UsageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from k8scap.analysis import Capture
+    from k8scap.cli.command import Commands
+
+TABLES = {
+    "packets": "one row a packet",
+    "conversations": "who talked to whom, how much, how it went",
+    "latency": "one row a round-trip sample",
+    "retransmissions": "one row a repeated segment",
+    "exchanges": "requests and answers, and how long the server thought",
+    "lookups": "DNS questions and their answers",
+    "protocols": "the protocol hierarchy",
+}
+TABLE_ATTRIBUTE = {"latency": "round_trips"}
+
+
+def add_commands(commands: Commands) -> None:
+    for name, meaning in TABLES.items():
+        add_table(commands, name, meaning)
+    add_diagnose(commands)
+    add_report(commands)
+    add_notebook(commands)
+
+
+def add_files(command: argparse.ArgumentParser) -> None:
+    command.add_argument("files", nargs="+", metavar="FILE", help="pcap or pcapng, gzip too")
+    command.add_argument("--where", default=None, metavar="FILTER", help="Wireshark's display filter")
+    command.add_argument(
+        "--between", nargs=2, metavar=("A", "B"), help="times with a zone: 2026-01-31T10:00:00Z …"
+    )
+
+
+def opened(arguments: argparse.Namespace) -> Capture:
+    from k8scap.analysis import load
+
+    return load(*arguments.files, where=arguments.where, between=times(arguments.between))
+
+
+def times(texts: Sequence[str] | None) -> tuple[object, object] | None:
+    from datetime import datetime
+
+    if texts is None:
+        return None
+    try:
+        first, last = (datetime.fromisoformat(text) for text in texts)
+    except ValueError as error:
+        raise UsageError(
+            f"{error}.", next_step="--between 2026-01-31T10:00:00Z 2026-01-31T10:05:00Z"
+        ) from None
+    return first, last
+
+
+def add_table(commands: Commands, name: str, meaning: str) -> None:
+    command = add_command(commands, name, run_table, meaning)
+    add_files(command)
+    command.add_argument("--format", choices=["table", "csv", "json", "parquet"], default="table")
+    command.add_argument("-o", "--output", metavar="OUT", help="default: stdout")
+    command.set_defaults(table=TABLE_ATTRIBUTE.get(name, name))
+
+
+def run_table(arguments: argparse.Namespace) -> int:
+    from k8scap.terminal import write_table
+
+    write_table(getattr(opened(arguments), arguments.table), form=arguments.format, output=arguments.output)
+    return 0
+
+
+def add_diagnose(commands: Commands) -> None:
+    command = add_command(commands, "diagnose", run_diagnose, "what was found, what was ruled out")
+    add_files(command)
+    command.add_argument("--format", choices=["text", "json"], default="text")
+    command.add_argument("--fail-on", choices=["info", "warning", "critical"], help="exit 1 when found")
+
+
+def run_diagnose(arguments: argparse.Namespace) -> int:
+    import json
+
+    from k8scap.model import at_or_above
+
+    cap = opened(arguments)
+    if arguments.format == "json":
+        print(json.dumps([finding.to_dict() for finding in cap.findings], indent=1))
+    else:
+        print(cap)
+        print_findings(cap)
+    return int(bool(arguments.fail_on) and any(at_or_above(f, arguments.fail_on) for f in cap.findings))
+
+
+def print_findings(cap: Capture) -> None:
+    from k8scap.terminal import findings_text
+
+    print(findings_text(cap.findings))
+
+
+def add_report(commands: Commands) -> None:
+    command = add_command(commands, "report", run_report, "one self-contained HTML file")
+    add_files(command)
+    command.add_argument("-o", "--output", default="report.html", metavar="OUT")
+
+
+def run_report(arguments: argparse.Namespace) -> int:
+    from k8scap.html_report import report
+
+    print(report(opened(arguments), arguments.output))
+    return 0
+
+
+def add_notebook(commands: Commands) -> None:
+    command = add_command(
+        commands, "notebook", run_notebook, "JupyterLab on the notebooks, bound to a capture"
+    )
+    command.add_argument("file", nargs="?", metavar="FILE", help="default: the recorded example")
+    command.add_argument("-o", "--output", metavar="DIR", help="where the copies go; default: NAME-notebooks")
+    command.add_argument("--no-open", action="store_true", help="only make the copies")
+
+
+def run_notebook(arguments: argparse.Namespace) -> int:
+    from k8scap.notebook import copy_notebooks, open_jupyterlab
+
+    folder = copy_notebooks(arguments.file, directory=arguments.output)
+    print(folder)
+    return 0 if arguments.no_open else open_jupyterlab(folder)

@@ -1,0 +1,43 @@
+"""What `import k8scap` gives, and what it costs."""
+
+import subprocess
+import sys
+
+import k8scap
+
+HEAVY = {"pandas", "numpy", "matplotlib", "docker", "kubernetes", "pyshark", "jinja2", "tqdm", "asyncio"}
+
+
+def test_the_public_names_are_exactly_these():
+    assert k8scap.__all__ == [
+        "Capture",
+        "Finding",
+        "LiveCapture",
+        "capture",
+        "diagnose",
+        "enter",
+        "errors",
+        "lab",
+        "load",
+        "plot",
+        "report",
+        "watch",
+    ]
+
+
+def test_every_public_name_is_there_and_documented():
+    undocumented = [name for name in k8scap.__all__ if not getattr(k8scap, name).__doc__]
+    assert undocumented == []
+
+
+def test_importing_k8scap_imports_nothing_heavy():
+    code = f"import sys, k8scap; print(*sorted({HEAVY!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_no_module_bears_the_name_of_a_public_function():
+    functions = [name for name in k8scap.__all__ if callable(getattr(k8scap, name))]
+    code = "import pkgutil, k8scap; print(*(m.name for m in pkgutil.iter_modules(k8scap.__path__)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(functions) & set(done.stdout.split()) == set()
