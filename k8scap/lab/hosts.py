@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from k8scap.errors import CaptureBrokenError, K8scapError
@@ -15,7 +15,7 @@ from k8scap.lab import failure, tun
 from k8scap.lab.kernel import die_with, enter_new_network
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from multiprocessing.connection import Connection
 
 _SET_UP = 20.0  # seconds that a host may take to answer
@@ -36,10 +36,14 @@ class Job(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """`workers` run at the same time; each does its jobs (with the address they go to) one by one."""
+    """`workers` run at the same time; each does its jobs (with the address they go to) one by one.
+
+    `settings` are sysctls of the namespace, such as {"net.ipv4.tcp_early_retrans": "0"}.
+    """
 
     name: str
     address: str
+    settings: Mapping[str, str] = field(default_factory=dict)
     services: Sequence[Service] = ()
     workers: Sequence[Sequence[tuple[str, Job]]] = ()
 
@@ -117,7 +121,7 @@ def _live(host: Host, talk: Connection, tun_socket: socket.socket) -> None:
     try:
         enter_new_network()
         device = tun.open_tun()
-        tun.configure(host.address)
+        tun.configure(host.address, settings=host.settings)
         socket.send_fds(tun_socket, [b"."], [device])
         os.close(device)
         tun_socket.close()

@@ -16,7 +16,7 @@ from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING
 
 from k8scap.lab.flows import Flow, Flows
-from k8scap.lab.kernel import ask_for_exact_timers
+from k8scap.lab.kernel import ask_to_be_prompt
 from k8scap.lab.packets import too_big
 from k8scap.lab.plan import Plan, Rule, Sight, chance
 
@@ -74,7 +74,7 @@ class Link:
     def serve(self, stop: int) -> None:
         """Pass packets until the descriptor `stop` can be read; then only what is under way."""
         gc.disable()  # the log grows by objects that stay: collecting them is a pause for every packet
-        ask_for_exact_timers()
+        ask_to_be_prompt()
         readers = [stop, *self._devices.values()]
         while True:
             ready, _, _ = select.select(readers, [], [], self._until_due())

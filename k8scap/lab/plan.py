@@ -139,15 +139,14 @@ class Plan:
     def decide(self, sight: Sight) -> tuple[int, Rule] | None:
         """The rule that decides about a packet, with its place in the plan; None: it just passes."""
         for number, rule in sight.flow.rules:
-            if rule.matches(sight) and (rule.p >= 1 or self._falls(number, rule, sight)):
+            if rule.matches(sight) and (rule.p >= 1 or self._draw(number, sight) < rule.p):
                 return number, rule
         return None
 
-    def _falls(self, number: int, rule: Rule, sight: Sight) -> bool:
-        place = ("segment", sight.segment, sight.copy) if sight.segment else ("packet", sight.packet)
+    def _draw(self, number: int, sight: Sight) -> float:
         flow = sight.flow
-        words = (self._texts[number], flow.server_port, flow.nth, flow.to, *place)
-        return chance(self.seed, *words) < rule.p
+        place = ("segment", sight.segment, sight.copy) if sight.segment else ("packet", sight.packet)
+        return chance(self.seed, self._texts[number], flow.server_port, flow.nth, flow.to, *place)
 
 
 def chance(seed: int, *place: object) -> float:
@@ -192,7 +191,7 @@ def _write_value(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return ",".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 _READERS: dict[str, Callable[[str], object]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from pathlib import Path
@@ -51,9 +52,11 @@ def open_tun() -> int:
     return descriptor
 
 
-def configure(address: str) -> None:
-    """Give `eth0` its address and set it (and `lo`) up, in this process's namespace."""
-    _leave_ipv6_out()
+def configure(address: str, *, settings: Mapping[str, str] | None = None) -> None:
+    """Give `eth0` its address, `settings` (sysctls) their values, and set it and `lo` up, all in this namespace."""
+    # The link carries IPv4; router solicitations would only be noise.
+    for name, value in {f"net.ipv6.conf.{INTERFACE}.disable_ipv6": "1", **(settings or {})}.items():
+        _set(name, value)
     commands = (
         "link set dev lo up",
         f"link set dev {INTERFACE} mtu {MTU} txqueuelen {QUEUE} up",
@@ -81,9 +84,7 @@ def interface_counters() -> Mapping[str, int]:
     return {}
 
 
-def _leave_ipv6_out() -> None:
-    """The link carries IPv4; router solicitations would only be noise. Some kernels have no IPv6 at all."""
-    try:
-        Path(f"/proc/sys/net/ipv6/conf/{INTERFACE}/disable_ipv6").write_text("1", encoding="ascii")
-    except OSError:
-        return
+def _set(name: str, value: str) -> None:
+    """Best effort: some kernels have no IPv6, some containers a /proc/sys that cannot be written."""
+    with contextlib.suppress(OSError):
+        Path("/proc/sys", *name.split(".")).write_text(value, encoding="ascii")

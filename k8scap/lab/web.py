@@ -48,6 +48,8 @@ class WebRequests:
         headers = {"Host": self.host} | ({} if self.keep_alive else {"Connection": "close"})
         for path in self.paths:
             log.append(_ask(connection, path, headers) | {"job": "web", "port": self.port})
+            if not self.keep_alive:
+                connection.close()
             time.sleep(self.gap_s)
         connection.close()
 
@@ -79,6 +81,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         answered = time.time_ns()
         self.wfile.write(body)

@@ -1,0 +1,89 @@
+"""One run of a scenario: the network up, a capture on it as on any other target, the traffic, the truth."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from k8scap import live
+from k8scap.lab import truth
+from k8scap.lab.network import Network
+from k8scap.lab.plan import Plan
+from k8scap.lab.tun import INTERFACE
+from k8scap.model import NameEntry
+from k8scap.recording import manifest_path, read_manifest, write_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from k8scap.lab.scenarios import Scenario
+
+CAPTURED = "client"  # the host whose side is captured: it sends what a lossy path loses
+_LONGEST = 60.0  # seconds; no scenario takes half of that
+_QUIET = 0.15  # seconds, and a few round trips: for the last FINs to pass before the capture ends
+
+
+def perform(scenario: Scenario, *, directory: Path, name: str) -> Path:
+    """Run it; the pcap's path. Beside it stand NAME.json (manifest) and NAME.truth.json."""
+    plan = Plan(tuple(scenario.rules), seed=scenario.seed)
+    with Network(scenario.hosts, path=scenario.path, plan=plan) as network:
+        capture = live.watch(
+            f"pid/{network.pid(CAPTURED)}",
+            interface=INTERFACE,
+            seconds=_LONGEST,
+            output=directory,
+            name=name,
+        )
+        try:
+            started = time.time_ns()
+            network.work()
+            time.sleep(_QUIET + 4 * scenario.path.rtt_ms / 1000)
+        finally:
+            files = capture.stop().recordings[0].files
+        reports = network.reports()
+        packets = network.stop_link()
+    pcap = Path(files[0])
+    _name_addresses(pcap, scenario)
+    facts = _facts(scenario, started=started, reports=reports, packets=packets)
+    truth.write(pcap.with_name(f"{name}.truth.json"), facts, packets)
+    return pcap
+
+
+def _name_addresses(pcap: Path, scenario: Scenario) -> None:
+    path = manifest_path(pcap)
+    manifest = read_manifest(path)
+    if manifest is not None:
+        names = tuple(NameEntry(address=host.address, name=host.name) for host in scenario.hosts)
+        write_manifest(path, replace(manifest, names=names))
+
+
+def _facts(
+    scenario: Scenario,
+    *,
+    started: int,
+    reports: Mapping[str, Mapping[str, Any]],
+    packets: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    hosts = {host.name: {"address": host.address, **reports[host.name]} for host in scenario.hosts}
+    return {
+        "format": truth.FORMAT,
+        "scenario": scenario.name,
+        "seed": scenario.seed,
+        "parameters": dict(scenario.parameters),
+        "path": {"rtt_ms": scenario.path.rtt_ms, "jitter_ms": scenario.path.jitter_ms},
+        "plan": [str(rule) for rule in scenario.rules],
+        "captured_at": CAPTURED,
+        "started_ns": started,
+        "whole": _is_whole(hosts, packets),
+        "hosts": hosts,
+    }
+
+
+def _is_whole(hosts: Mapping[str, Mapping[str, Any]], packets: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the log holds every packet that the hosts sent, by the kernel's own count of each interface."""
+    sent = sum(host["interface"]["sent_packets"] for host in hosts.values())
+    lost = sum(host["interface"][f"{way}_drop"] for host in hosts.values() for way in ("sent", "received"))
+    logged = sum(packet["made_of"] is None for packet in packets)
+    return lost == 0 and sent == logged and not any(packet["action"] == "lost" for packet in packets)
