@@ -83,7 +83,7 @@ class Manifest:
 
     `target` holds text, kind, name, pid, start_time, netns (inode), container_id, image, node; `limits`
     the spec's; `ended_by` is one of seconds, packets, size, stopped, interrupted, terminated, command,
-    target-gone, disk-full, tcpdump-ended, killed. `evidence` is what the host's counters said meanwhile:
+    target-gone, disk-full, write-failed, tcpdump-ended, killed. `evidence` is what the host's counters said meanwhile:
     {"interval": s, "start": {...}, "end": {...}, "samples": [{"time": ..., <changed counters>}]}.
     """
 
@@ -128,6 +128,15 @@ class Manifest:
         for key in ("started", "ended"):
             values[key] = _time(values.get(key))
         return cls(**values)
+
+
+def delta(evidence: Mapping[str, Any], counter: str) -> int | None:
+    """How far a counter of a manifest's `evidence` moved over the capture; None where it is not known.
+
+    `counter` is a name as the kernel has it, behind its protocol or file: `TcpExt.ListenOverflows`.
+    """
+    before, after = (evidence.get(end, {}).get(counter) for end in ("start", "end"))
+    return after - before if isinstance(before, int) and isinstance(after, int) else None
 
 
 @dataclass(frozen=True, kw_only=True)
