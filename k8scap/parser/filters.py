@@ -27,8 +27,8 @@ def check_filter(where: str) -> None:
 @cache
 def _complaint(where: str) -> str:
     """What tshark says of a filter, asked with a capture of no packets."""
-    if not where.isprintable():
-        return "it holds a character that cannot be printed."
+    if "\0" in where or any("\ud800" <= character <= "\udfff" for character in where):
+        return "it holds a character that no command can be given."
     with tempfile.TemporaryDirectory(prefix="k8scap-") as folder:
         empty = Path(folder) / "empty.pcap"
         empty.write_bytes(_NO_PACKETS)

@@ -23,6 +23,7 @@ _TUNNELS = frozenset(
 )  # fmt: skip
 _BARE = {("ip", "ip"): "ipip", ("ip", "ipv6"): "6in4", ("ipv6", "ip"): "4in6", ("ipv6", "ipv6"): "6in6"}
 _UNKNOWN = frozenset({"data", "_ws.malformed", "_ws.short", "_ws.unreassembled"})
+_SILENT = _UNKNOWN | {"ethertype", "user_dlt", "wlan_radio"}
 _NAMES = {
     "ah": "AH", "icmpv6": "ICMPv6", "udplite": "UDPLite", "ip": "IPv4", "ipv6": "IPv6", "eth": "Ethernet",
     "wlan": "802.11", "sll": "Linux cooked",
@@ -33,10 +34,12 @@ _NAMES = {
 class Packet:
     """One packet of the frame: the frame itself, or what a tunnel carries.
 
-    `found` maps the layers that count to which of the frame's layers of that name they are.
+    `found` maps the layers that count to which of the frame's layers of that name they are; `named` says
+    that `protocol` is more than a link layer's.
     """
 
     protocol: str = ""
+    named: bool = False
     network: str = ""
     transport: str = ""
     found: dict[str, int] = field(default_factory=dict)
@@ -126,7 +129,7 @@ class _Walk:
         self.open.append((name, nth))
 
     def _enter_carried(self, name: str, nth: int) -> bool:
-        if name not in _LINK:
+        if name not in _CARRIED:
             return False
         self._inside()
         return self._enter_link(name, nth)
@@ -142,8 +145,9 @@ class _Walk:
     def _enter_link(self, name: str, nth: int) -> bool:
         packet = self.packets[-1]
         packet.note(name, nth)
-        if name not in _UNKNOWN and name != "ethertype" and packet.protocol in ("", *map(_display, _LINK)):
+        if name not in _SILENT and not packet.named:
             packet.protocol = _display(name)
+            packet.named = name not in _LINK
         return True
 
     def _enter_transport(self, name: str, nth: int) -> bool:

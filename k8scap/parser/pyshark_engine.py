@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from k8scap.errors import UnreadableFileError
 from k8scap.parser.chunk import FORMAT, PROTOCOLS, Chunk
 from k8scap.parser.decoders import Builder
 from k8scap.parser.progress import counting
-from k8scap.parser.tshark import Run, command, lines, refuse_unreadable
+from k8scap.parser.tshark import Run, command, lines
 from k8scap.schema import CHECKSUM_PREFERENCES, PACKETS, Column
 
 if TYPE_CHECKING:
@@ -66,10 +67,8 @@ def _read(
             rows += len(chunk)
             count(len(chunk))
     if run.returncode and not rows and not source.records:
-        _refuse(source, run)
+        path = source.files[0]
+        raise UnreadableFileError(
+            f"{path} cannot be read: {run.sentence}", path=str(path), next_step=f"capinfos {path}"
+        )
     source.remember(run)
-
-
-def _refuse(source: Source, run: Run) -> None:
-    if source.records is None or not any(s.link_types for s in source.scans):
-        refuse_unreadable(run, source.files[0])

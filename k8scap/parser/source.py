@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import tempfile
 import weakref
 from functools import cached_property
@@ -11,18 +12,22 @@ from typing import TYPE_CHECKING
 
 from k8scap.errors import UnreadableFileError
 from k8scap.parser.records import Scan, scan, whole_records
-from k8scap.parser.tshark import Run, blocks, command, refuse_unreadable
-from k8scap.runner import LocalRunner
+from k8scap.parser.tshark import Run, blocks, command
 
 if TYPE_CHECKING:
     from k8scap.model import Manifest
     from k8scap.recording import Recording
 
+_WELL_KNOWN_LINK_TYPES = frozenset({0, 1, 12, 14, 101, 105, 108, 113, 127, 228, 229, 276})
+_USER_LINK_TYPE = 147
+"""LINKTYPE_USER0, free for private use: tshark reads the records and leaves the bytes alone."""
+
 
 class Source:
     """What one capture point wrote, for the parser.
 
-    `notes` are sentences on what could not be read; they grow as tshark reads.
+    `notes` are sentences on what could not be read, `broke_off` says that reading ended too early; both
+    grow as tshark reads.
     """
 
     def __init__(self, recording: Recording, *, point: str | None = None) -> None:
@@ -30,6 +35,7 @@ class Source:
         self.point = point or recording.point
         self.notes: dict[str, None] = {}
         self.broke_off = False
+        self._unknown_link_type = False
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -54,10 +60,22 @@ class Source:
         """Whether a file ends inside a record."""
         return self.broke_off or any(s.cut_off for s in self.scans)
 
+    def check(self) -> None:
+        """Raise UnreadableFileError where one of the files is no capture at all."""
+        for path, found in zip(self.files, self.scans, strict=True):
+            if found.format == "pcap" and not found.link_types:
+                raise UnreadableFileError(
+                    f"{path} ends inside its header: there is no packet in it.",
+                    path=str(path),
+                    next_step="capture again.",
+                )
+            if found.format == "other" or not _WELL_KNOWN_LINK_TYPES.issuperset(found.link_types):
+                self._ask_tshark(path, found)
+
     @cached_property
     def path(self) -> Path:
         """The one file for tshark. A joined one lives as long as this object."""
-        if len(self.files) == 1:
+        if len(self.files) == 1 and not self._unknown_link_type:
             return self.files[0]
         folder = tempfile.mkdtemp(prefix="k8scap-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -68,26 +86,33 @@ class Source:
             self._merge(joined)
         return joined
 
-    def check(self) -> None:
-        """Raise UnreadableFileError where one of the files is no capture at all."""
-        for path, found in zip(self.files, self.scans, strict=True):
-            if found.format == "other":
-                _ask_tshark(path)
-            elif found.format == "pcap" and not found.link_types:
-                raise UnreadableFileError(
-                    f"{path} ends inside its header: there is no packet in it.",
-                    path=str(path),
-                    next_step="capture again.",
-                )
-
     def remember(self, run: Run) -> None:
-        """Keep what a run of tshark said for the capture's quality."""
+        """Keep what a run of tshark said, for the capture's quality."""
         self.notes.update(dict.fromkeys(run.notes))
-        self.broke_off = self.broke_off or run.cut_off or run.returncode < 0
+        self.broke_off = self.broke_off or run.cut_off or run.crashed
+
+    def _ask_tshark(self, path: Path, found: Scan) -> None:
+        """Neither pcap nor pcapng, or an uncommon link type: whether tshark knows it."""
+        run = Run()
+        for _ in blocks(command(path, ["-c", "1", "-T", "fields", "-e", "frame.number"]), run=run):
+            pass
+        if found.format == "pcap" and run.complains_of("network type"):
+            self._unknown_link_type = True
+            self.notes[
+                f"Wireshark does not know link type {found.link_types[0]}: frames have times and lengths only."
+            ] = None
+        elif run.returncode and not found.records:
+            raise UnreadableFileError(
+                f"{path} cannot be read: {run.sentence}", path=str(path), next_step=f"capinfos {path}"
+            )
 
     def _join_records(self, joined: Path) -> None:
+        header = self.scans[0].header
+        if self._unknown_link_type:
+            order = ">" if header[0] == 0xA1 else "<"
+            header = header[:20] + struct.pack(f"{order}I", _USER_LINK_TYPE)
         with joined.open("wb") as out:
-            out.write(self.scans[0].header)
+            out.write(header)
             for path, found in zip(self.files, self.scans, strict=True):
                 with whole_records(path, found) as records:
                     out.writelines(records)
@@ -96,11 +121,11 @@ class Source:
         """Formats or link types differ: mergecap, which comes with tshark, writes one pcapng."""
         run = Run()
         argv = ["mergecap", "-a", "-w", str(joined), "--", *(str(path.absolute()) for path in self.files)]
-        for _ in blocks(argv, run=run, runner=LocalRunner()):
+        for _ in blocks(argv, run=run):
             pass
         if run.returncode and not joined.exists():
             raise UnreadableFileError(
-                f"{self.files[0].name} and its next files cannot be joined: {' '.join(run.notes)}",
+                f"{self.files[0].name} and its next files cannot be joined: {run.sentence}",
                 path=str(self.files[0]),
                 next_step="load them one by one.",
             )
@@ -114,15 +139,6 @@ def _scan(path: Path) -> Scan:
         raise UnreadableFileError(
             f"{path} cannot be read: {error.strerror}.", path=str(path), next_step=f"ls -l {path}"
         ) from None
-
-
-def _ask_tshark(path: Path) -> None:
-    """Neither pcap nor pcapng: tshark knows many more formats."""
-    run = Run()
-    for _ in blocks(command(path, ["-c", "1", "-T", "fields", "-e", "frame.number"]), run=run):
-        pass
-    if run.returncode:
-        refuse_unreadable(run, path)
 
 
 def _same_header(scans: tuple[Scan, ...]) -> bool:

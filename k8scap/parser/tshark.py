@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from k8scap.errors import ToolMissingError, UnreadableFileError
+from k8scap.errors import ToolMissingError
 from k8scap.runner import LocalRunner
 from k8scap.schema import REFERENCE_PREFERENCES
 
@@ -38,14 +38,28 @@ class Run:
 
     @property
     def cut_off(self) -> bool:
-        return any("cut short" in line for line in self.complaints)
+        return self.complains_of("cut short")
+
+    @property
+    def crashed(self) -> bool:
+        return self.returncode < 0
+
+    @property
+    def sentence(self) -> str:
+        """What went wrong, in tshark's words."""
+        if self.crashed:
+            return f"tshark crashed (signal {-self.returncode})."
+        return " ".join(self.complaints) or "there is nothing in it that tshark can read."
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Sentences for people; empty where all went well."""
-        if self.returncode < 0:
+        """What people should know of the run; that a file is cut off is told elsewhere."""
+        if self.crashed:
             return (f"tshark crashed (signal {-self.returncode}); the frames up to there are kept.",)
-        return tuple(self.complaints) if self.returncode else ()
+        return (self.sentence,) if self.returncode and not self.cut_off else ()
+
+    def complains_of(self, words: str) -> bool:
+        return any(words in line for line in self.complaints)
 
 
 def command(
@@ -124,14 +138,6 @@ def lines(argv: Sequence[str], *, run: Run, runner: Runner | None = None) -> Ite
             rest = rest_of_block
         else:
             rest += block
-
-
-def refuse_unreadable(run: Run, path: Path) -> None:
-    """Raise UnreadableFileError: tshark gave nothing, and `run` says why."""
-    reason = " ".join(run.notes) or "nothing in it can be read."
-    raise UnreadableFileError(
-        f"{path} cannot be read: {reason}", path=str(path), next_step=f"capinfos {path}"
-    )
 
 
 @contextmanager
