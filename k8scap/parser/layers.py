@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 
 _NETWORK = frozenset({"ip", "ipv6"})
 TAGS = frozenset({"vlan", "ieee8021ad"})
-_LINK = (
-    frozenset({"eth", "sll", "ethertype", "llc", "ppp", "wlan", "mpls", "nsh", "arp", "null", "raw"}) | TAGS
-)
+_LINK = TAGS | {
+    "cfp", "chdlc", "eth", "ethertype", "fr", "ieee8021ah", "juniper", "llc", "macsec", "mpls", "nflog", "nsh",
+    "null", "ppi", "ppp", "pppoes", "prism", "pwethheuristic", "radiotap", "raw", "sll", "wlan", "wlan_radio",
+}  # fmt: skip
+_CARRIED = _LINK | {"arp"}
 _TUNNELS = frozenset(
     {
         "ayiya", "capwap.data", "erspan", "etherip", "geneve", "gre", "gtp", "l2tp", "lisp-data", "mpls",

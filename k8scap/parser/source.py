@@ -98,9 +98,9 @@ class Source:
             pass
         if found.format == "pcap" and run.complains_of("network type"):
             self._unknown_link_type = True
-            self.notes[
-                f"Wireshark does not know link type {found.link_types[0]}: frames have times and lengths only."
-            ] = None
+            link_type = found.link_types[0]
+            note = f"Wireshark does not know link type {link_type}: its frames have times and lengths only."
+            self.notes[note] = None
         elif run.returncode and not found.records:
             raise UnreadableFileError(
                 f"{path} cannot be read: {run.sentence}", path=str(path), next_step=f"capinfos {path}"
