@@ -1,0 +1,141 @@
+"""All that touches a running system: capture(), watch(), enter(); the recipe of a capture on one screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k8scap.live.session import LiveCapture
+from k8scap.live.signals import stop_on_signals
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from k8scap.analysis import Capture
+    from k8scap.live.spec import Seconds
+
+__all__ = ["LiveCapture", "capture", "enter", "stop_on_signals", "watch"]
+
+
+def capture(
+    target: str,
+    *,
+    filter: str = "",  # noqa: A002 - tcpdump's word, and the command line's
+    seconds: Seconds = "auto",
+    interface: str | Sequence[str] | None = None,
+    packets: int | None = None,
+    size: str | int | None = "500MB",
+    snaplen: int = 0,
+    ring: int | tuple[int, str | int] | None = None,
+    via: str = "auto",
+    exact_filter: bool = False,
+    output: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+    command: Sequence[str] | None = None,
+    progress: bool | None = None,
+) -> Capture:
+    """Capture in a target's network namespace, and open what was captured.
+
+    Parameters
+    ----------
+    target: docker/NAME, container/ID, pid/N or netns/NAME.
+    filter: as tcpdump takes it; ICMP, ARP, fragments and DNS are added unless `exact_filter`.
+    seconds, packets, size: limits, the first that is reached ends it; None is no limit. `seconds` "auto"
+        is 60, or as long as `command` runs. `size` is bytes or text ("500MB").
+    interface: one or several (each is a point of its own); default: that of the default route, else the
+        only one that is up, else any.
+    snaplen: bytes kept of each packet; 0 is all.
+    ring: keep the last N files of `size` each (then `size` ends nothing), or (files, size of a file).
+    output: folder, by default this one; or NAME.pcap in one; or "-": the pcap to stdout, and no file.
+    name: of the recording, NAME.pcap and NAME.json; by default the target and the time. What is there
+        already is never overwritten: then it is NAME-2.
+    command: an argv to run here meanwhile; its exit code is told in the manifest.
+    progress: a bar; None shows one where somebody looks and it takes more than a second.
+
+    Ctrl-C ends it and keeps what came. Raises TargetError and its kinds, FilterError, UsageError,
+    NotPermittedError, ToolMissingError; CaptureBrokenError and DiskFullError, with the `files` that were
+    kept, where it broke off.
+    """
+    from k8scap.live.progress import follow
+
+    with stop_on_signals():
+        live = watch(
+            target,
+            filter=filter,
+            seconds=seconds,
+            interface=interface,
+            packets=packets,
+            size=size,
+            snaplen=snaplen,
+            ring=ring,
+            via=via,
+            exact_filter=exact_filter,
+            output=output,
+            name=name,
+            command=command,
+        )
+        try:
+            follow(live, progress=progress)
+        except KeyboardInterrupt:
+            live.request_stop("interrupted")
+        return live.result()
+
+
+def watch(
+    target: str,
+    *,
+    filter: str = "",  # noqa: A002 - tcpdump's word, and the command line's
+    seconds: Seconds = "auto",
+    interface: str | Sequence[str] | None = None,
+    packets: int | None = None,
+    size: str | int | None = "500MB",
+    snaplen: int = 0,
+    ring: int | tuple[int, str | int] | None = None,
+    via: str = "auto",
+    exact_filter: bool = False,
+    output: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+    command: Sequence[str] | None = None,
+    progress: bool | None = None,  # noqa: ARG001 - takes what capture() takes
+) -> LiveCapture:
+    """Start what `capture` does and return as soon as tcpdump listens; `.stop()` gives the Capture."""
+    from k8scap.live import spec as specs
+    from k8scap.live.planning import plan
+    from k8scap.runner import LocalRunner
+
+    spec = specs.build(
+        filter=filter,
+        exact_filter=exact_filter,
+        interface=interface,
+        seconds=seconds,
+        packets=packets,
+        size=size,
+        snaplen=snaplen,
+        ring=ring,
+        command=command,
+    )
+    runner = LocalRunner()
+    planned = plan(target, spec, via=via, output=output, name=name, command=command, runner=runner)
+    try:
+        return LiveCapture(planned, runner=runner).start()
+    except BaseException:
+        planned.let_go()
+        raise
+
+
+def enter(
+    target: str,
+    *,
+    namespaces: Sequence[str] = ("net",),
+    command: Sequence[str] = (),
+    setuid: int | None = None,
+    setgid: int | None = None,
+    root: bool = False,
+    wd: bool = False,
+) -> int:
+    """Run `command` (default: $SHELL) in a target's namespaces; see `entering.enter`."""
+    from k8scap.live.entering import enter as enter_target
+
+    return enter_target(
+        target, namespaces=namespaces, command=command, setuid=setuid, setgid=setgid, root=root, wd=wd
+    )

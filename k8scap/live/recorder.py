@@ -1,0 +1,191 @@
+"""One tcpdump on one interface, and the threads that live as long as it does."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from k8scap.live import tcpdump
+from k8scap.live.framing import NotPcapError
+from k8scap.live.leash import bound_to_us
+from k8scap.live.netns import nsenter_argv
+from k8scap.live.tcpdump import Counts
+from k8scap.model import Counters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from k8scap.live.netns import Namespace
+    from k8scap.live.writer import Writer
+    from k8scap.runner import Process, Runner
+
+_READ_BYTES = 1 << 18
+_PIPE_BYTES = 1 << 20  # pipe(7): the most that is granted without privileges
+_KEPT_LINES = 20
+_PATIENCE = 5.0  # seconds
+
+
+class Recorder:
+    """Runs tcpdump from `start` to `join`; `on_end` is called, from its thread, when it should be stopped.
+
+    Attributes
+    ----------
+    listening: set when tcpdump listens, or has ended before.
+    ended: set when tcpdump has ended and all that came is written.
+    link_type: tcpdump's name of it, once it listens.
+    counts: tcpdump's account, as of its last word.
+    error: what broke it off, an OSError of the disk or pipe among them.
+    said: the last lines of tcpdump's stderr that are neither counts nor "listening on".
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        namespace: Namespace,
+        runner: Runner,
+        writer: Writer,
+        on_end: Callable[[], None],
+    ) -> None:
+        self.command = tuple(command)
+        self.writer = writer
+        self.listening = threading.Event()
+        self.ended = threading.Event()
+        self.link_type = ""
+        self.counts = Counts()
+        self.answers = 0
+        self.error: BaseException | None = None
+        self.said: list[str] = []
+        self.returncode: int | None = None
+        self._namespace = namespace
+        self._runner = runner
+        self._on_end = on_end
+        self._process: Process | None = None
+        self._thread = threading.Thread(target=self._record, name="k8scap-recorder", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def pid(self) -> int | None:
+        """The PID of tcpdump itself, from when it was started."""
+        return self._process.pid if self._process else None
+
+    def ask_counts(self) -> None:
+        """Have tcpdump say its counts (it goes on)."""
+        self._signal(signal.SIGUSR1)
+
+    def settle(self, *, timeout: float) -> None:
+        """Wait until tcpdump has nothing more to read: two answers with the same count."""
+        deadline = time.monotonic() + timeout
+        before = None
+        while time.monotonic() < deadline and not self.ended.is_set():
+            answers = self.answers
+            self.ask_counts()
+            self.ended.wait(0.03)
+            if self.answers > answers:
+                if before == self.counts.captured:
+                    return
+                before = self.counts.captured
+
+    def interrupt(self) -> None:
+        """Have tcpdump end, with its final counts."""
+        self._signal(signal.SIGINT)
+
+    def give_up(self) -> None:
+        """Kill tcpdump, and wait until all that came from it is written."""
+        self._signal(signal.SIGKILL)
+        if self._thread.ident is not None:
+            self.ended.wait(_PATIENCE)
+
+    @property
+    def counters(self) -> Counters:
+        """The account of tcpdump (unknown in the end, where it had no last word) and ours."""
+        sink = self.writer.sink
+        ours = {
+            "on_disk": sink.records,
+            "rotated_away": sink.rotated_away,
+            "past_limit": self.writer.past_limit,
+        }
+        if self.ended.is_set() and not self.counts.final:
+            return Counters(**ours)
+        return Counters(
+            captured=self.counts.captured,
+            received=self.counts.received,
+            dropped=self.counts.dropped,
+            interface_dropped=self.counts.interface_dropped,
+            **ours,
+        )
+
+    def _signal(self, number: signal.Signals) -> None:
+        # Before it listens, a signal would find tcpdump without its handlers: only the kill is for then.
+        process = self._process
+        if process is not None and not self.ended.is_set() and (self.link_type or number == signal.SIGKILL):
+            process.send_signal(number)
+
+    def _record(self) -> None:
+        # PDEATHSIG is the death of the thread that forks, so the one that starts tcpdump stays till its end.
+        try:
+            argv = bound_to_us(nsenter_argv(self._namespace, self.command))
+            self._process = process = self._runner.start(argv, pass_fds=(self._namespace.fd,))
+            errors = threading.Thread(
+                target=self._listen, args=(process,), name="k8scap-tcpdump-errors", daemon=True
+            )
+            errors.start()
+            self._copy(process.stdout.fileno())
+            self.returncode = process.wait()
+            errors.join()
+            process.stdout.close()
+        except BaseException as error:  # noqa: BLE001 - a thread's errors are told by whoever waits for it
+            self.error = self.error or error
+            self._put_down()
+        finally:
+            self.writer.close()
+            self.ended.set()
+            self.listening.set()
+            self._on_end()
+
+    def _put_down(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _copy(self, fd: int) -> None:
+        _widen_pipe(fd)
+        while data := os.read(fd, _READ_BYTES):
+            if self.error is None:
+                self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        full = self.writer.full
+        try:
+            self.writer.feed(data)
+        except (OSError, NotPcapError) as error:
+            self.error = error
+            self._on_end()
+        if self.writer.full != full:
+            self._on_end()
+
+    def _listen(self, process: Process) -> None:
+        with process.stderr as stderr:
+            for raw in stderr:
+                line = raw.decode("utf-8", "replace").rstrip()
+                if link_type := tcpdump.listening(line):
+                    self.link_type = link_type
+                    self.listening.set()
+                elif counts := tcpdump.counted(line, self.counts):
+                    self.counts = counts
+                    self.answers += 1
+                elif line:
+                    self.said = [*self.said, line][-_KEPT_LINES:]
+
+
+def _widen_pipe(fd: int) -> None:
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    except OSError:
+        return  # as it was, then: 64 KiB

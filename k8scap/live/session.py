@@ -1,0 +1,205 @@
+"""A capture that runs: watched over, ended, and closed whatever happens."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from k8scap.errors import CaptureBrokenError, K8scapError, TargetChangedError
+from k8scap.live import endings, signals
+from k8scap.live.companion import Companion
+from k8scap.live.crew import Crew
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import TracebackType
+
+    from k8scap.analysis import Capture
+    from k8scap.live.planning import Plan
+    from k8scap.model import Counters, Manifest
+    from k8scap.runner import Runner
+
+_TICK_SECONDS = 1.0
+
+
+class LiveCapture:
+    """A capture that runs in the background until a limit, its command's end, or `stop()`.
+
+    As a context manager it stops at the block's end. Where the process that started it is killed,
+    tcpdump ends with it and the files are closed at their last whole record.
+
+    Attributes
+    ----------
+    started_at: when tcpdump listened, on the monotonic clock. seconds: the limit, or None.
+    """
+
+    def __init__(self, plan: Plan, *, runner: Runner) -> None:
+        self._plan = plan
+        self._wake = threading.Event()
+        self._done = threading.Event()
+        self._asked = ""
+        self._error: K8scapError | None = None
+        self._crew = Crew(plan, runner=runner, wake=self._wake.set, give_up=lambda: bool(self._asked))
+        self._companion = (
+            Companion(plan.command, runner=runner, on_end=self._wake.set) if plan.command else None
+        )
+        self._thread = threading.Thread(target=self._control, name="k8scap-capture", daemon=True)
+        self.started_at = time.monotonic()
+        self.seconds = plan.spec.seconds
+
+    def start(self) -> Self:
+        """Return when every tcpdump listens; raises what kept one from it, and then leaves nothing behind."""
+        self._crew.begin()
+        self.started_at = time.monotonic()
+        signals.register(self)
+        self._thread.start()
+        return self
+
+    @property
+    def running(self) -> bool:
+        return not self._done.is_set()
+
+    @property
+    def counters(self) -> Counters:
+        """Of all interfaces together; tcpdump's part is at most a second old."""
+        return endings.total([recorder.counters for recorder in self._crew.recorders])
+
+    @property
+    def bytes(self) -> int:
+        """In the files that are there."""
+        return sum(recorder.writer.sink.bytes for recorder in self._crew.recorders)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The capture files, oldest first; they grow by whole records and may be opened at any time."""
+        return self._crew.files
+
+    @property
+    def manifests(self) -> tuple[Manifest, ...]:
+        """One a point, as on disk."""
+        return tuple(self._crew.manifests)
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of the command beside which it ran (negative: the signal that ended it)."""
+        return self._companion.returncode if self._companion else None
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end (seconds); whether it has come."""
+        return self._done.wait(timeout)
+
+    def request_stop(self, reason: str = "stopped") -> None:
+        """Have it end, and return at once; `reason` is what the manifest will say. The first one counts."""
+        self._asked = self._asked or reason
+        self._wake.set()
+
+    def stop(self) -> Capture:
+        """End it and open what was captured.
+
+        Raises CaptureBrokenError, and DiskFullError, where it broke off; what came is kept (`.files`).
+        """
+        self.request_stop()
+        return self.result()
+
+    def result(self) -> Capture:
+        """Wait for the end and open what was captured; raises as `stop` does."""
+        self.wait()
+        if self._error is not None:
+            raise self._error
+        from k8scap import analysis
+        from k8scap.names import Names
+
+        return analysis.load(*self.files) if self.files else analysis.Capture((), names=Names())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.request_stop()
+        self.wait()
+
+    def __repr__(self) -> str:
+        state = "running" if self.running else f"ended by {self.manifests[0].ended_by}"
+        points = ", ".join(point.name for point in self._plan.points)
+        return f"<LiveCapture of {points}: {state}, {self.counters.on_disk:,} packets on disk>"
+
+    def _control(self) -> None:
+        reason = "stopped"
+        try:
+            reason = self._watch()
+        finally:
+            self._close(reason)
+            self._see_companion_off()
+            signals.forget(self)
+            self._done.set()
+
+    def _watch(self) -> str:
+        """Wait for a reason to end, each second asking tcpdump for its counts and the target for its life."""
+        if self._companion:
+            self._companion.start()
+        next_tick = time.monotonic()
+        while True:
+            if reason := self._reason():
+                return reason
+            if time.monotonic() >= next_tick:
+                next_tick += _TICK_SECONDS
+                for recorder in self._crew.recorders:
+                    recorder.ask_counts()
+                if self._target_is_gone():
+                    return "target-gone"
+            self._wake.wait(max(0.0, min(next_tick, self._deadline()) - time.monotonic()))
+            self._wake.clear()
+
+    def _reason(self) -> str:
+        if self._asked:
+            return self._asked
+        for recorder in self._crew.recorders:
+            if reason := endings.reason_of(recorder):
+                return "target-gone" if reason == "tcpdump-ended" and self._target_is_gone() else reason
+        if self._companion and self._companion.ended.is_set():
+            return "command"
+        return "seconds" if time.monotonic() >= self._deadline() else ""
+
+    def _deadline(self) -> float:
+        return float("inf") if self.seconds is None else self.started_at + self.seconds
+
+    def _target_is_gone(self) -> bool:
+        try:
+            self._plan.namespace.verify()
+        except TargetChangedError as error:
+            self._crew.notes.append(f"{error.message} The capture ended with it.")
+            return True
+        return False
+
+    def _close(self, reason: str) -> None:
+        """End tcpdump, write the manifests, let go of all; no step's failure keeps the next from its turn."""
+        crew = self._crew
+        evidence = self._attempt(crew.take_evidence) or {}
+        self._attempt(crew.end_tcpdumps)
+        self._error = endings.error_of(crew.recorders, reason) or self._error
+        notes = self._companion.notes if self._companion else ()
+        self._attempt(lambda: crew.close_manifests(reason, evidence=evidence, notes=notes))
+        self._attempt(crew.leave)
+
+    def _attempt(self, step: Callable[[], Any]) -> Any:
+        try:
+            return step()
+        except K8scapError as error:
+            self._error = self._error or error
+        except Exception as error:  # noqa: BLE001 - told as the capture's own error, not as a thread's traceback
+            self._error = self._error or CaptureBrokenError(
+                f"Closing the capture failed: {error}.", files=tuple(map(str, self.files))
+            )
+        return None
+
+    def _see_companion_off(self) -> None:
+        # The command is its user's, who may want it to the end: only who ends the capture ends it too.
+        while self._companion and not self._companion.ended.is_set():
+            if self._asked:
+                self._companion.end()
+            self._wake.wait(_TICK_SECONDS)
+            self._wake.clear()
