@@ -72,16 +72,17 @@ class Case:
         return self.conversations[self.conversations["protocol"] == "TCP"]
 
     def host(self, address: object, *, time: datetime | None = None) -> str:
-        """`shop/redis (10.1.2.3)`, or the address alone where nobody named it."""
-        text = str(address)
-        name = self.names.of(text, time)
-        return text if name == text else f"{printable(name)} ({text})"
+        return endpoint(self.names, address, time=time)
 
     def endpoint(self, address: object, port: object, *, time: datetime | None = None) -> str:
-        """`shop/redis (10.1.2.3:6379)`, or `10.1.2.3:6379`."""
-        text = socket_address(address, port)
-        name = self.names.of(str(address), time)
-        return text if name == str(address) else f"{printable(name)} ({text})"
+        return endpoint(self.names, address, port, time=time)
+
+
+def endpoint(names: Names, address: object, port: object = None, *, time: datetime | None = None) -> str:
+    """`shop/redis (10.1.2.3:6379)`, or `10.1.2.3:6379` where nobody named it; without a port, the host."""
+    text = str(address) if port is None else socket_address(address, port)
+    name = names.of(str(address), time)
+    return text if name == str(address) else f"{printable(name)} ({text})"
 
 
 def socket_address(address: object, port: object) -> str:

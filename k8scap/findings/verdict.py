@@ -75,7 +75,7 @@ def not_judged(
     return Finding(
         rule=rule,
         status="not_judged",
-        title=f"{rule} could not be judged: {reason}",
+        title=reason,
         reason=reason,
         total=total,
         thresholds=thresholds,
