@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from k8scap.cli.command import add_command
-from k8scap.errors import UsageError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from k8scap.analysis import Capture
     from k8scap.cli.command import Commands
@@ -45,21 +43,8 @@ def add_files(command: argparse.ArgumentParser) -> None:
 def opened(arguments: argparse.Namespace) -> Capture:
     from k8scap.analysis import load
 
-    return load(*arguments.files, where=arguments.where, between=times(arguments.between))
-
-
-def times(texts: Sequence[str] | None) -> tuple[object, object] | None:
-    from datetime import datetime
-
-    if texts is None:
-        return None
-    try:
-        first, last = (datetime.fromisoformat(text) for text in texts)
-    except ValueError as error:
-        raise UsageError(
-            f"{error}.", next_step="--between 2026-01-31T10:00:00Z 2026-01-31T10:05:00Z"
-        ) from None
-    return first, last
+    between = tuple(arguments.between) if arguments.between else None
+    return load(*arguments.files, where=arguments.where, between=between)
 
 
 def add_table(commands: Commands, name: str, meaning: str) -> None:
