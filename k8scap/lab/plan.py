@@ -87,7 +87,7 @@ class Rule:
         """Raise UsageError where the numbers make no sense together."""
         wrong = {
             "p is a chance between 0 and 1": not 0 <= self.p <= 1,
-            "ms is not negative": self.ms < 0,
+            "ms is from 0 to 60000": not 0 <= self.ms <= 60_000,
             "mtu needs bytes=N, 68 at the least (RFC 791)": self.action == "mtu" and self.bytes < 68,
             f"to is one of {', '.join(SIDES)}": self.to not in {"", *SIDES},
         }

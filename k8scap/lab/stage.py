@@ -13,7 +13,7 @@ from k8scap.lab.network import Network
 from k8scap.lab.plan import Plan
 from k8scap.lab.tun import INTERFACE
 from k8scap.model import NameEntry
-from k8scap.recording import manifest_path, read_manifest, write_manifest
+from k8scap.recording import manifest_path, read_manifest, recording_name, write_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,10 +44,10 @@ def perform(scenario: Scenario, *, directory: Path, name: str) -> Path:
             files = capture.stop().recordings[0].files
         reports = network.reports()
         packets = network.stop_link()
-    pcap = Path(files[0])
+    pcap = Path(files[0])  # not NAME.pcap where that was there already
     _name_addresses(pcap, scenario)
     facts = _facts(scenario, started=started, reports=reports, packets=packets)
-    truth.write(pcap.with_name(f"{name}.truth.json"), facts, packets)
+    truth.write(pcap.with_name(f"{recording_name(pcap)}.truth.json"), facts, packets)
     return pcap
 
 

@@ -53,7 +53,7 @@ def open_tun() -> int:
 
 
 def configure(address: str, *, settings: Mapping[str, str] | None = None) -> None:
-    """Give `eth0` its address, `settings` (sysctls) their values, and set it and `lo` up, all in this namespace."""
+    """Set `eth0` up with its address, and the sysctls of `settings`, in this process's namespace."""
     # The link carries IPv4; router solicitations would only be noise.
     for name, value in {f"net.ipv6.conf.{INTERFACE}.disable_ipv6": "1", **(settings or {})}.items():
         _set(name, value)
