@@ -49,10 +49,13 @@ class NetworkNamespace:
         return subprocess.run(inside, check=check, capture_output=True, text=True, timeout=60)
 
     def start(self, *argv: str, **options: Any) -> subprocess.Popen[Any]:
-        """Start a command in it (nsenter becomes the command: the PID is the command's own)."""
+        """Start a command in it, and wait until it is there (nsenter becomes it: the PID is its own)."""
         inside = ["nsenter", f"--net={self.path}", "--", *argv]
         process = subprocess.Popen(inside, **{"stdin": subprocess.DEVNULL, **options})
         self._processes.append(process)
+        entered = Path(f"/proc/{process.pid}/ns/net")
+        while process.poll() is None and entered.stat().st_ino != self.path.stat().st_ino:
+            time.sleep(0.002)
         return process
 
     def close(self) -> None:

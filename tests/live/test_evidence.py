@@ -64,7 +64,6 @@ def sampler(namespace):
         inside = namespace.start("sleep", "1000")
         handle = Namespace.open(path=namespace.path)
         opened.append(handle)
-        wait_until(lambda: Namespace.open(pid=inside.pid).inode == handle.inode)
         made = evidence.Sampler(
             pid=inside.pid,
             namespace=handle,
@@ -78,13 +77,6 @@ def sampler(namespace):
     yield make
     for handle in opened:
         handle.close()
-
-
-def wait_until(condition, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def nstat(namespace):
@@ -181,13 +173,12 @@ def test_a_connection_is_told_with_its_round_trip(namespace, sampler):
 def test_samples_hold_what_changed_and_nothing_else(namespace, sampler):
     sampling = sampler()
     sampling.start()
-    time.sleep(0.35)
+    time.sleep(0.5)
     namespace.run(sys.executable, "-c", DATAGRAMS)
-    time.sleep(0.35)
+    time.sleep(0.5)
     told = sampling.stop()
-    assert len(told["samples"]) >= 5
-    assert set(told["samples"][0]) == {"time"}
-    assert sum("Udp.OutDatagrams" in sample for sample in told["samples"]) in {1, 2}
+    assert {"time"} in [set(sample) for sample in told["samples"]]
+    assert 1 <= sum("Udp.OutDatagrams" in sample for sample in told["samples"]) < len(told["samples"])
     assert replayed(told)["Udp.OutDatagrams"] == told["end"]["Udp.OutDatagrams"]
     times = [told["start"]["time"], *(sample["time"] for sample in told["samples"]), told["end"]["time"]]
     assert times == sorted(times)
@@ -263,7 +254,6 @@ def test_a_capture_never_suffers_from_its_evidence(namespace, sampler, runner, w
 def test_a_process_of_another_namespace_is_not_believed(new_namespace):
     here, elsewhere = new_namespace(), new_namespace()
     stranger = elsewhere.start("sleep", "1000")
-    time.sleep(0.2)
     with Namespace.open(path=here.path) as handle:
         sampling = evidence.Sampler(pid=stranger.pid, namespace=handle, target_pid=None, runner=LocalRunner())
         sampling.start()
