@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol
@@ -15,7 +16,6 @@ from typing import IO, TYPE_CHECKING, Protocol
 from k8scap.errors import ToolMissingError
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Mapping, Sequence
 
 PACKAGE_OF = {
@@ -179,11 +179,21 @@ class LocalRunner:
         return LocalProcess(popen)
 
     def interact(self, argv: Sequence[str], *, pass_fds: Sequence[int] = ()) -> int:
-        """Run with this terminal's stdin, stdout and stderr; returns the exit code."""
+        """Run with this terminal's stdin, stdout and stderr; returns the exit code.
+
+        A Ctrl-C is the command's affair, not ours: what it does with it (a shell stays, tcpdump says its
+        counts) is waited for.
+        """
         try:
-            return subprocess.run(list(argv), pass_fds=pass_fds, check=False).returncode
+            process = subprocess.Popen(list(argv), pass_fds=pass_fds)
         except FileNotFoundError:
             raise _missing(argv[0]) from None
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                if not _from_terminal():
+                    process.send_signal(signal.SIGINT)
 
     def accompany(self, argv: Sequence[str]) -> LocalChild:
         """Start with this terminal's streams and its Ctrl-C, and go on beside it; raises ToolMissingError."""
@@ -194,6 +204,14 @@ class LocalRunner:
 
     def which(self, tool: str) -> str | None:
         return shutil.which(tool)
+
+
+def _from_terminal() -> bool:
+    """Whether a Ctrl-C reaches our children by itself, as a terminal sends it to all of its foreground."""
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return False
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str] | None:
