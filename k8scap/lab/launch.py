@@ -72,7 +72,7 @@ def _understand(said: str, complaints: str) -> dict[str, Any]:
 
 def _silence(complaints: list[str]) -> NotPermittedError | CaptureBrokenError:
     last = complaints[-1] if complaints else "it said nothing"
-    if last.startswith("unshare"):
+    if last.startswith("unshare: unshare failed"):
         return NotPermittedError(
             f"A user namespace cannot be made here ({last}).",
             next_step="run the lab as root, or allow it: sudo sysctl user.max_user_namespaces=10000",
