@@ -1,0 +1,1 @@
+"""DataFrame in, DataFrame out: each table a module, with its `COLUMNS`. Input is never changed."""

@@ -1,0 +1,150 @@
+"""Which bytes of a connection each segment carries, and whether this capture saw them before.
+
+This is what decides a repeat, and nothing else does: not Wireshark's flags, not the distance in time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from k8scap.tables.segments import FIN, LOWEST, RST, SYN
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from k8scap.tables.segments import Segments
+
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+
+KEEP_ALIVE_AFTER = 1_000_000_000
+"""Nanoseconds of silence after which one acknowledged byte sent again is a keep-alive, not a repeat."""
+
+
+@dataclass(frozen=True, eq=False)
+class Coverage:
+    """What each segment brings, one array element a segment.
+
+    `carries`: it holds bytes of the stream (SYN and FIN are one each), and is no keep-alive, zero-window
+    probe or RST. `in_order`: its first byte is at or beyond all that its side sent before. `before`: index
+    of the segment that carried any of these bytes last, -1 where none did. `copy`: 1 the first time, 2 the
+    second … `fresh`: how many of its bytes are new. `opener`: where it begins in a gap that an earlier
+    segment had left, index of that segment, else -1.
+    """
+
+    carries: Bools
+    in_order: Bools
+    before: Ints
+    copy: Ints
+    fresh: Ints
+    opener: Ints
+
+    @property
+    def repeats(self) -> Bools:
+        """Segments with bytes that were seen before."""
+        answer: Bools = self.before >= 0
+        return answer
+
+    @property
+    def fills(self) -> Bools:
+        """Segments that only fill a gap: their bytes come late, but for the first time."""
+        answer: Bools = self.carries & ~self.in_order & (self.before < 0)
+        return answer
+
+
+def coverage(segments: Segments) -> Coverage:
+    """Replay each side of each connection, byte range by byte range."""
+    import numpy as np
+
+    carries = (segments.end > segments.seq) & ~_probes(segments)
+    highest = segments.highest(np.where(carries, segments.end, LOWEST), before=True)
+    in_order = carries & (segments.seq >= highest)
+    size = len(segments)
+    result = Coverage(
+        carries,
+        in_order,
+        np.full(size, -1, dtype=np.int64),
+        np.where(carries, 1, 0).astype(np.int64),
+        np.where(carries, segments.end - segments.seq, 0),
+        np.full(size, -1, dtype=np.int64),
+    )
+    for rows in _sides_out_of_order(segments, carries, in_order):
+        _replay(rows, segments, result)
+    return result
+
+
+def _probes(segments: Segments) -> Bools:
+    """Keep-alives and zero-window probes of one byte (those of none carry nothing anyway).
+
+    A keep-alive repeats the last byte sent, which the other side has acknowledged (RFC 9293, 3.8.4); if
+    that byte was a whole segment, only silence tells it from a repeat. A probe is one byte sent into a
+    window of zero (RFC 9293, 3.8.6.1).
+    """
+    import numpy as np
+
+    plain = (segments.end - segments.seq == 1) & (segments.flags & (SYN | FIN | RST) == 0)
+    highest = segments.highest(segments.end, before=True)
+    window = np.where(segments.has(SYN) | segments.has(RST), -1, segments.window)
+    probe = plain & (segments.seq >= highest - 1) & (segments.heard(window, -1) == 0)
+    acknowledged = segments.heard(segments.highest(segments.ack)) >= segments.end
+    last_byte = plain & (segments.seq == highest - 1) & acknowledged
+    advances = np.where(segments.end > highest, np.arange(len(segments)), LOWEST)
+    carrier = np.maximum(segments.highest(advances, before=True), 0)
+    alone = plain[carrier] & (segments.time - segments.time[carrier] < KEEP_ALIVE_AFTER)
+    answer: Bools = probe | (last_byte & ~alone)
+    return answer
+
+
+def _sides_out_of_order(segments: Segments, carries: Bools, in_order: Bools) -> list[Ints]:
+    """For each side with anything but new bytes: the indices of its segments that carry bytes."""
+    import numpy as np
+
+    order = segments.by_side[carries[segments.by_side]]
+    sides = segments.side[order]
+    wanted = np.unique(segments.side[carries & ~in_order])
+    first, last = np.searchsorted(sides, wanted, "left"), np.searchsorted(sides, wanted, "right")
+    return [order[i:j] for i, j in zip(first.tolist(), last.tolist(), strict=True)]
+
+
+def _replay(rows: Ints, segments: Segments, result: Coverage) -> None:
+    """Walk one side's segments over sorted, disjoint ranges of what was seen: (start, end, carrier, times).
+
+    A plain loop over lists: it is the state machine, and appends in the ordinary case.
+    """
+    starts: list[int] = []
+    ends: list[int] = []
+    carriers: list[int] = []
+    times: list[int] = []
+    for index, start, end in zip(
+        rows.tolist(), segments.seq[rows].tolist(), segments.end[rows].tolist(), strict=True
+    ):
+        if not ends or start >= ends[-1]:
+            starts.append(start)
+            ends.append(end)
+            carriers.append(index)
+            times.append(1)
+            continue
+        low = bisect_right(ends, start)
+        high = bisect_left(starts, end, low)
+        if low == high:
+            result.opener[index] = carriers[low]
+            copy = 1
+            left: list[tuple[int, int, int, int]] = []
+            right = left
+        else:
+            seen = sum(min(ends[i], end) - max(starts[i], start) for i in range(low, high))
+            copy = max(times[low:high]) + 1
+            result.before[index] = max(carriers[low:high])
+            result.copy[index] = copy
+            result.fresh[index] = end - start - seen
+            left = [(starts[low], start, carriers[low], times[low])] if starts[low] < start else []
+            last = high - 1
+            right = [(end, ends[last], carriers[last], times[last])] if ends[last] > end else []
+        pieces = [*left, (start, end, index, copy), *right]
+        starts[low:high] = [piece[0] for piece in pieces]
+        ends[low:high] = [piece[1] for piece in pieces]
+        carriers[low:high] = [piece[2] for piece in pieces]
+        times[low:high] = [piece[3] for piece in pieces]

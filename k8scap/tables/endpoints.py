@@ -1,0 +1,178 @@
+"""Who speaks to whom: addresses as codes of one dtype, connections as dense numbers, and who began."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+
+NO_PORT = -1
+SYN, ACK = 0x02, 0x10
+
+
+@dataclass(frozen=True, eq=False)
+class Endpoints:
+    """The ends of each frame, one array element a frame.
+
+    `src` and `dst` are codes into `addresses` (-1 where there is none), `point` codes into `points`,
+    ports are `NO_PORT` where there is none.
+    """
+
+    src: Ints
+    dst: Ints
+    src_port: Ints
+    dst_port: Ints
+    point: Ints
+    addresses: pd.CategoricalDtype
+    points: pd.CategoricalDtype
+
+    def take(self, rows: Ints | Bools) -> Endpoints:
+        """Those of some frames."""
+        return Endpoints(
+            self.src[rows],
+            self.dst[rows],
+            self.src_port[rows],
+            self.dst_port[rows],
+            self.point[rows],
+            self.addresses,
+            self.points,
+        )
+
+    def turned(self, turn: Bools) -> Endpoints:
+        """With the two ends exchanged where `turn` is true."""
+        import numpy as np
+
+        return Endpoints(
+            np.where(turn, self.dst, self.src),
+            np.where(turn, self.src, self.dst),
+            np.where(turn, self.dst_port, self.src_port),
+            np.where(turn, self.src_port, self.dst_port),
+            self.point,
+            self.addresses,
+            self.points,
+        )
+
+    def columns(self) -> dict[str, Any]:
+        """The columns point, src, src_port, dst, dst_port of a derived table."""
+        import numpy as np
+        import pandas as pd
+
+        from k8scap.tables.assembly import ABSENT
+
+        def port(ports: Ints) -> Ints:
+            return np.where(ports == NO_PORT, ABSENT, ports)
+
+        return {
+            "point": pd.Categorical.from_codes(self.point, dtype=self.points),
+            "src": pd.Categorical.from_codes(self.src, dtype=self.addresses),
+            "src_port": port(self.src_port),
+            "dst": pd.Categorical.from_codes(self.dst, dtype=self.addresses),
+            "dst_port": port(self.dst_port),
+        }
+
+
+def endpoints(packets: pd.DataFrame) -> Endpoints:
+    """The ends of the frames of a packets table."""
+    import pandas as pd
+
+    from k8scap.tables.assembly import integers
+
+    points = packets["point"].astype("category")
+    addresses, src, dst = _one_dtype(packets["src"], packets["dst"])
+    return Endpoints(
+        src,
+        dst,
+        integers(packets["src_port"], absent=NO_PORT),
+        integers(packets["dst_port"], absent=NO_PORT),
+        _codes(points),
+        addresses,
+        pd.CategoricalDtype(points.cat.categories, ordered=points.cat.ordered),
+    )
+
+
+def _one_dtype(src: pd.Series, dst: pd.Series) -> tuple[pd.CategoricalDtype, Ints, Ints]:
+    import pandas as pd
+
+    source, destination = src.astype("category"), dst.astype("category")
+    if source.dtype == destination.dtype:
+        dtype = pd.CategoricalDtype(source.cat.categories)
+    else:
+        dtype = pd.CategoricalDtype(source.cat.categories.union(destination.cat.categories))
+        source, destination = source.astype(dtype), destination.astype(dtype)
+    return dtype, _codes(source), _codes(destination)
+
+
+def _codes(column: pd.Series) -> Ints:
+    import numpy as np
+
+    return np.asarray(column.cat.codes).astype(np.int64)
+
+
+def capture_order(packets: pd.DataFrame) -> Ints:
+    """Positions of the frames by capture point and frame number, whatever order the table has."""
+    import numpy as np
+
+    number = frame_numbers(packets)
+    point = _codes(packets["point"].astype("category"))
+    order: Ints = np.lexsort((number, point))
+    return order
+
+
+def frame_numbers(packets: pd.DataFrame) -> Ints:
+    """`number`, be it the index or a column."""
+    import numpy as np
+
+    numbers = packets["number"] if "number" in packets.columns else packets.index.get_level_values("number")
+    return numbers.to_numpy(dtype=np.int64)
+
+
+def dense(*keys: Ints) -> Ints:
+    """Equal rows of keys → equal numbers from 0 on, numbered by the keys' order."""
+    import numpy as np
+
+    code = np.zeros(len(keys[0]), dtype=np.int64)
+    for key in keys:
+        values, inverse = np.unique(key, return_inverse=True)
+        code = code * max(len(values), 1) + inverse
+        code = np.unique(code, return_inverse=True)[1].astype(np.int64)
+    return code
+
+
+def group_starts(group: Ints) -> Ints:
+    """Where each group begins, for groups that stand together."""
+    import numpy as np
+
+    if not len(group):
+        return np.zeros(0, dtype=np.int64)
+    return np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1]))).astype(np.int64)
+
+
+def from_initiator(group: Ints, ends: Endpoints, flags: Ints) -> Bools:
+    """Whether each frame was sent by who began its conversation.
+
+    `group` numbers the conversations densely, frames of one standing together in capture order; `flags`
+    are TCP's (-1 where the frame is not TCP's). The sender of the first SYN began; without one the
+    receiver of the first SYN-ACK; in the midst of a TCP connection the one with the higher port, which
+    is likelier the ephemeral one; else who was seen first.
+    """
+    import numpy as np
+
+    starts = group_starts(group)
+    src, port = ends.src[starts].copy(), ends.src_port[starts].copy()
+    turn = (flags[starts] >= 0) & (ends.src_port[starts] < ends.dst_port[starts])
+    src[turn], port[turn] = ends.dst[starts][turn], ends.dst_port[starts][turn]
+    for both, turned in ((SYN | ACK, True), (SYN, False)):
+        rows = np.flatnonzero((flags >= 0) & (flags & (SYN | ACK) == both))
+        groups, first = np.unique(group[rows], return_index=True)
+        chosen = rows[first]
+        src[groups] = (ends.dst if turned else ends.src)[chosen]
+        port[groups] = (ends.dst_port if turned else ends.src_port)[chosen]
+    answer: Bools = (ends.src == src[group]) & (ends.src_port == port[group])
+    return answer

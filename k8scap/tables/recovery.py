@@ -1,0 +1,154 @@
+"""Why bytes were sent again: what the sender had heard from the other side when it did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k8scap.tables.assembly import ABSENT
+from k8scap.tables.segments import FIN, LOWEST, SYN
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from k8scap.tables.coverage import Coverage
+    from k8scap.tables.segments import Segments
+
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+    Texts = npt.NDArray[np.str_]
+
+KINDS = ("syn", "fin", "timeout", "fast", "spurious", "ambiguous")
+VERDICTS = ("spurious_retransmission", "fast_retransmission", "out_of_order", "retransmission")
+"""Wireshark's, the more telling ones first: it may flag one frame with several."""
+
+DUPLICATE_ACKS = 3
+"""RFC 5681, 3.2: so many duplicate ACKs start a fast retransmission."""
+PROMPT = 20_000_000
+"""Nanoseconds: an answer to an ACK comes this soon after it, or within the connection's round trip."""
+SHORTEST_TIMEOUT = 200_000_000
+"""Nanoseconds: no common TCP's retransmission timer is shorter (Linux' TCP_RTO_MIN; RFC 6298 says 1 s)."""
+
+
+def events(segments: Segments, cover: Coverage) -> Ints:
+    """Indices of the segments that were sent again, or may have been: reordered ones are left out."""
+    import numpy as np
+
+    reordered = np.zeros(len(segments), dtype=bool)
+    fills = np.flatnonzero(cover.fills)
+    reordered[fills] = _sent_after(segments, fills, cover.opener[fills]) < 0
+    return np.flatnonzero(cover.repeats | (cover.fills & ~reordered)).astype(np.int64)
+
+
+def kinds(segments: Segments, cover: Coverage, event: Ints, verdicts: Texts) -> Texts:
+    """The kind of each event, one of `KINDS`; `verdicts` are Wireshark's on the same segments."""
+    import numpy as np
+
+    flags, payload = segments.flags[event], segments.payload[event]
+    acknowledged = segments.heard(segments.highest(segments.ack))[event] >= segments.end[event]
+    unneeded = acknowledged | _reported_twice(segments, event)
+    own = np.where(_provoked(segments)[event], "fast", "timeout")
+    kind = np.where(unneeded, "spurious", own)
+    kind = np.where(cover.fills[event], _of_fills(segments, cover, event, own, verdicts), kind)
+    kind = np.where((flags & FIN != 0) & (payload == 0), "fin", kind)
+    return np.where((flags & SYN != 0) & cover.repeats[event], "syn", kind)
+
+
+def _of_fills(segments: Segments, cover: Coverage, event: Ints, own: Texts, verdicts: Texts) -> Texts:
+    """Of segments whose first copy was not captured: sure ones by their own evidence, else by Wireshark's."""
+    import numpy as np
+
+    opener = cover.opener[event]
+    sure = _sent_after(segments, event, opener) > 0
+    waited = segments.time[event] - segments.time[opener] if len(event) else event
+    too_soon = (verdicts == "retransmission") & (waited < SHORTEST_TIMEOUT)
+    theirs = np.select(
+        [
+            verdicts == "fast_retransmission",
+            verdicts == "spurious_retransmission",
+            verdicts == "retransmission",
+        ],
+        ["fast", "spurious", "timeout"],
+        "ambiguous",
+    )
+    return np.where(sure, own, np.where(too_soon, "ambiguous", theirs))
+
+
+def _sent_after(segments: Segments, late: Ints, opener: Ints) -> Ints:
+    """1 where `late` was sent after the segment that it should precede, -1 where before, 0 where unknown.
+
+    A sender's timestamps (RFC 7323) never go back, and Linux counts a connection's IP identifications up.
+    """
+    import numpy as np
+
+    from k8scap.tables.sightings import telling
+    from k8scap.tables.unwrapping import signed
+
+    if not len(late):
+        return late
+    stamped = (segments.tsval[late] >= 0) & (segments.tsval[opener] >= 0)
+    by_time = np.where(stamped, np.sign(signed(segments.tsval[late] - segments.tsval[opener])), 0)
+    tells = telling(segments)
+    counted = tells[late] & tells[opener]
+    step = ((segments.ip_id[late] - segments.ip_id[opener] + 2**15) & 0xFFFF) - 2**15
+    return np.where(by_time != 0, by_time, np.where(counted, np.sign(step), 0))
+
+
+def _provoked(segments: Segments) -> Bools:
+    """Segments sent on the other side's report of a gap, just heard (RFC 6675, RFC 5681)."""
+    import numpy as np
+
+    from k8scap.tables.handshakes import handshakes
+
+    if not len(segments):
+        return np.zeros(0, dtype=bool)
+    round_trip = np.maximum(handshakes(segments).round_trip, PROMPT)[segments.flow]
+    prompt = segments.time - segments.heard(segments.time) <= round_trip
+    beyond = segments.heard(segments.highest(segments.sack_right)) > segments.end
+    waiting = segments.heard(segments.highest(segments.ack)) <= segments.seq
+    duplicates = segments.heard(_duplicate_acks(segments), 0) >= DUPLICATE_ACKS
+    answer: Bools = prompt & waiting & (beyond | duplicates)
+    return answer
+
+
+def _duplicate_acks(segments: Segments) -> Ints:
+    """How many pure ACKs in a row, up to each segment, repeated their side's highest acknowledgment."""
+    import numpy as np
+
+    order = segments.by_side
+    highest = segments.highest(segments.ack, before=True)
+    again = segments.pure_ack & (segments.ack == highest) & (segments.window != 0)
+    advances = (segments.ack > highest)[order]
+    counted = np.cumsum(again[order])
+    since = np.maximum.accumulate(np.where(advances, counted, 0))
+    result = np.empty(len(order), dtype=np.int64)
+    result[order] = counted - since
+    return result
+
+
+def _reported_twice(segments: Segments, event: Ints) -> Bools:
+    """Events whose bytes the other side then reported as received twice (D-SACK, RFC 2883)."""
+    import numpy as np
+
+    marked = np.zeros(len(event), dtype=bool)
+    known = (segments.sack_left > LOWEST) & (segments.ack > LOWEST)
+    reports = np.flatnonzero(known & (segments.sack_right <= segments.ack))
+    flow, side = segments.flow[event], segments.side[event]
+    for index in reports.tolist():
+        low = int(np.searchsorted(flow, segments.flow[index]))
+        high = int(np.searchsorted(event, index))
+        of_other = side[low:high] != segments.side[index]
+        overlap = (segments.seq[event[low:high]] < segments.sack_right[index]) & (
+            segments.end[event[low:high]] > segments.sack_left[index]
+        )
+        hits = low + np.flatnonzero(of_other & overlap & ~marked[low:high])
+        marked[hits[-1:]] = True
+    return marked
+
+
+def since_earlier(segments: Segments, later: Ints, earlier: Ints) -> Ints:
+    """Nanoseconds between two segments each, `ABSENT` where the earlier one is -1."""
+    import numpy as np
+
+    gap = segments.time[later] - segments.time[earlier] if len(later) else later
+    return np.where(earlier >= 0, gap, ABSENT)

@@ -1,0 +1,89 @@
+"""Every segment whose bytes were sent before: one row an event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from k8scap.schema import Column
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+_NA = "<NA>"
+
+COLUMNS: tuple[Column, ...] = (
+    Column("point", "category", "capture point"),
+    Column("number", "int64", "frame that carries the bytes again"),
+    Column("time", "datetime64[ns, UTC]", "when it was captured"),
+    Column("stream", "Int32", "Wireshark's TCP stream number"),
+    Column("src", "category", "who sent again"),
+    Column("src_port", "Int32", "its port"),
+    Column("dst", "category", "to whom"),
+    Column("dst_port", "Int32", "its port"),
+    Column("seq", "int64", "sequence number, relative, not wrapped at 4 GiB", "bytes"),
+    Column("payload_length", "int64", "payload of the segment", "bytes"),
+    Column("kind", "category", "syn, fin, timeout, fast, spurious or ambiguous"),
+    Column("wireshark", "category", "Wireshark's own verdict on the frame; empty where it has none"),
+    Column("repeats", "Int64", "frame that carried any of these bytes last", absent=_NA),
+    Column("waited_ms", "float64", "time since that frame", "ms", "NaN"),
+    Column("copy", "int64", "2 = sent for the second time; 1 where the first copy was not captured"),
+)
+
+
+def retransmissions(packets: pd.DataFrame) -> pd.DataFrame:
+    """The retransmissions of a packets table: `COLUMNS`, by point, connection and time.
+
+    A segment is an event when it carries any byte (SYN and FIN count one each) that its side of the
+    connection was seen to send before: what was seen decides, not Wireshark's flags. So a repeat that
+    brings new bytes too, or cuts them differently, is one event; keep-alives (RFC 9293, 3.8.4), zero-window
+    probes and second sightings of one packet are none. `kind`:
+
+    - `syn`, `fin`: the handshake or the bare FIN again
+    - `spurious`: the receiver had the bytes: acknowledged before, or reported afterwards (D-SACK, RFC 2883)
+    - `fast`: provoked by three duplicate ACKs (RFC 5681) or a selective ACK beyond it (RFC 6675), just heard
+    - `timeout`: nothing provoked it: the retransmission timer (RFC 6298), or a tail loss probe (RFC 8985)
+    - `ambiguous`: bytes that arrive late for the first time (a capture at the receiver), so lost upstream or
+      reordered. The sender's timestamps (RFC 7323) or IP identifications settle most of them: what was
+      sent in order is no event, what was sent later is `fast` or `timeout`. Without them Wireshark's verdict
+      is taken, but for its retransmission within 200 ms, which no timer makes.
+
+    Raises SchemaError where columns are missing.
+    """
+    from k8scap.schema import require
+    from k8scap.tables.coverage import coverage
+    from k8scap.tables.recovery import VERDICTS, events
+    from k8scap.tables.segments import segments
+
+    require(packets, VERDICTS, what="retransmissions")
+    found = segments(packets, what="retransmissions")
+    cover = coverage(found)
+    return _table(packets, found, cover, events(found, cover))
+
+
+def _table(packets: pd.DataFrame, found: Any, cover: Any, event: npt.NDArray[np.int64]) -> pd.DataFrame:
+    import numpy as np
+    import pandas as pd
+
+    from k8scap.tables.assembly import ABSENT, assemble, integers, milliseconds
+    from k8scap.tables.endpoints import endpoints
+    from k8scap.tables.recovery import KINDS, VERDICTS, kinds, since_earlier
+
+    row, before = found.row[event], cover.before[event]
+    verdicts = np.select([packets[name].to_numpy(dtype=bool)[row] for name in VERDICTS], VERDICTS, "")
+    repeats = found.number[before] if len(event) else event
+    values = {
+        **endpoints(packets).take(row).columns(),
+        "number": found.number[event],
+        "time": found.time[event],
+        "stream": integers(packets["stream"])[row],
+        "seq": found.seq[event],
+        "payload_length": found.payload[event],
+        "kind": pd.Categorical(kinds(found, cover, event, verdicts), categories=list(KINDS)),
+        "wireshark": pd.Categorical(verdicts, categories=["", *VERDICTS]),
+        "repeats": np.where(before >= 0, repeats, ABSENT),
+        "waited_ms": milliseconds(since_earlier(found, event, before)),
+        "copy": cover.copy[event],
+    }
+    return assemble(COLUMNS, values)

@@ -1,0 +1,203 @@
+"""The TCP segments of a packets table as arrays, grouped by connection: what all TCP tables work on.
+
+Sequence numbers are unwrapped: 64 bits, so that a connection of more than 4 GiB goes on counting, and
+relative as Wireshark has them (a SYN is 0). A packet that the capture shows twice (`-i any`, a veth and
+its bridge) stands here once: the second sighting is no retransmission.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from k8scap.tables.endpoints import NO_PORT
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from k8scap.tables.endpoints import Endpoints
+
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+
+FIN, SYN, RST, PUSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
+LOWEST = -(2**62)
+
+COLUMNS_NEEDED = (
+    "number", "time", "point", "protocol", "src", "dst", "src_port", "dst_port", "stream", "tcp_flags",
+    "seq", "ack", "seq_raw", "ack_raw", "window", "payload_length", "ip_id", "tsval", "tsecr", "sack_left",
+    "sack_right",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """TCP segments, those of one connection together, in capture order; one array element a segment.
+
+    `row` is the position in the packets table, `flow` numbers the connections (point, stream) from 0 on,
+    `side` is 2·flow for who began it and 2·flow+1 for the other. `end` is the sequence number after the
+    segment, SYN and FIN counting one each; a RST occupies nothing. `ack` is in the other side's sequence
+    space, LOWEST without the ACK flag; `sack_left`, `sack_right` too, LOWEST where there is no block.
+    `window`, `tsval`, `tsecr` and `ip_id` are -1 where absent. Times are nanoseconds since 1970.
+    """
+
+    row: Ints
+    number: Ints
+    time: Ints
+    flow: Ints
+    side: Ints
+    flags: Ints
+    seq: Ints
+    end: Ints
+    ack: Ints
+    payload: Ints
+    window: Ints
+    tsval: Ints
+    tsecr: Ints
+    sack_left: Ints
+    sack_right: Ints
+    ip_id: Ints
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def has(self, flag: int) -> Bools:
+        """Segments that bear a flag."""
+        answer: Bools = self.flags & flag != 0
+        return answer
+
+    @property
+    def from_client(self) -> Bools:
+        """Segments sent by who began the connection."""
+        answer: Bools = self.side % 2 == 0
+        return answer
+
+    @property
+    def pure_ack(self) -> Bools:
+        """Segments that do nothing but acknowledge."""
+        answer: Bools = (self.flags & (SYN | FIN | RST | ACK) == ACK) & (self.payload == 0)
+        return answer
+
+    @cached_property
+    def flows(self) -> int:
+        return int(self.flow[-1]) + 1 if len(self) else 0
+
+    @cached_property
+    def flow_start(self) -> Ints:
+        """Index of each connection's first segment."""
+        import numpy as np
+
+        return np.searchsorted(self.flow, np.arange(self.flows)).astype(np.int64)
+
+    @cached_property
+    def by_side(self) -> Ints:
+        """The order that puts the segments of one side of one connection together, in capture order."""
+        import numpy as np
+
+        return np.argsort(self.side, kind="stable").astype(np.int64)
+
+    @cached_property
+    def other(self) -> Ints:
+        """Index of the last segment from the other side before each one, -1 where there is none."""
+        import numpy as np
+
+        index = np.arange(len(self))
+        client, server = (_latest(index, mask) for mask in (self.from_client, ~self.from_client))
+        last: Ints = np.where(self.from_client, server, client)
+        return np.where(last >= self.flow_start[self.flow], last, -1) if len(self) else last
+
+    def heard(self, values: Ints, absent: int = LOWEST) -> Ints:
+        """A running value of the other side's, as it stood when each segment was captured."""
+        import numpy as np
+
+        return np.where(self.other >= 0, values[self.other], absent) if len(self) else values
+
+    def highest(self, values: Ints, *, before: bool = False) -> Ints:
+        """The highest value so far on each side (LOWEST is none); `before`: without the segment's own."""
+        import numpy as np
+
+        span = 2**62 // max(2 * self.flows, 1)
+        lowest = -(span // 2)
+        side = self.side[self.by_side]
+        level = np.where(values == LOWEST, lowest, np.clip(values, lowest + 1, -lowest - 1))
+        running = np.maximum.accumulate(level[self.by_side] + side * span) if len(self) else level
+        if before:
+            first = np.concatenate(([True], side[1:] != side[:-1])) if len(self) else np.zeros(0, dtype=bool)
+            running = np.where(first, side * span + lowest, np.roll(running, 1))
+        result = np.empty_like(running)
+        result[self.by_side] = running - side * span
+        return np.where(result == lowest, LOWEST, result)
+
+    def take(self, rows: Ints | Bools) -> Segments:
+        """Some of the segments, renumbering nothing."""
+        return Segments(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def _latest(index: Ints, mask: Bools) -> Ints:
+    import numpy as np
+
+    return np.maximum.accumulate(np.where(mask, index, -1)) if len(index) else index
+
+
+def segments(packets: pd.DataFrame, *, what: str = "a TCP table", twice: bool = False) -> Segments:
+    """The TCP segments of a packets table; with `twice` also second sightings of one packet.
+
+    Raises SchemaError, saying that `what` needs them, where columns are missing.
+    """
+    from k8scap.schema import require
+    from k8scap.tables.endpoints import capture_order, endpoints
+
+    require(packets, COLUMNS_NEEDED, what=what)
+    order = capture_order(packets)
+    usable = (packets["protocol"] == "TCP") & packets["stream"].notna() & packets["seq_raw"].notna()
+    rows = order[usable.to_numpy(dtype=bool)[order]]
+    return _built(packets, rows, endpoints(packets), twice=twice)
+
+
+def _built(packets: pd.DataFrame, rows: Ints, ends: Endpoints, *, twice: bool) -> Segments:
+    import numpy as np
+
+    from k8scap.tables.assembly import integers, nanoseconds
+    from k8scap.tables.endpoints import dense, frame_numbers, from_initiator
+    from k8scap.tables.sightings import seen_before
+    from k8scap.tables.unwrapping import acknowledgments, selective, sequence
+
+    flow = dense(ends.point[rows], integers(packets["stream"])[rows])
+    together = np.argsort(flow, kind="stable")
+    rows, flow = rows[together], flow[together]
+    flags = integers(packets["tcp_flags"], absent=0)[rows]
+    side = 2 * flow + ~from_initiator(flow, ends.take(rows), flags)
+
+    def column(name: str, absent: int) -> Ints:
+        return integers(packets[name], absent=absent)[rows]
+
+    payload = np.where(flags & RST, 0, column("payload_length", 0))
+    seq_raw, ack_raw = column("seq_raw", 0), column("ack_raw", 0)
+    seq = sequence(side, flags, seq_raw, column("seq", 0))
+    occupied = np.where(flags & RST, 0, (flags & SYN != 0) * 1 + (flags & FIN != 0) * 1)
+    ack = acknowledgments(side, flags, ack_raw, column("ack", 0), sequence_numbers=(seq_raw, seq))
+    left, right = (
+        selective(column(name, LOWEST), column("ack", 0), ack) for name in ("sack_left", "sack_right")
+    )
+    built = Segments(
+        rows,
+        frame_numbers(packets)[rows],
+        nanoseconds(packets["time"])[rows],
+        flow,
+        side,
+        flags,
+        seq,
+        seq + payload + occupied,
+        ack,
+        payload,
+        column("window", NO_PORT),
+        column("tsval", -1),
+        column("tsecr", -1),
+        left,
+        right,
+        column("ip_id", -1),
+    )
+    return built if twice else built.take(~seen_before(built))

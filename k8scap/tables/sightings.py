@@ -1,0 +1,77 @@
+"""One packet that a capture shows more than once: on a veth and its bridge, or with `-i any`.
+
+Wireshark calls every second sighting a retransmission or a duplicate ACK. A packet sent again differs:
+it has another IP identification, and comes later than microseconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from k8scap.tables.segments import Segments
+
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
+
+AT_ONCE = 1_000_000
+"""Nanoseconds within which an equal packet is a second sighting, where IP identifications tell nothing."""
+SAME_ID_WITHIN = 1_000_000_000
+"""Nanoseconds within which an equal packet of the same, telling IP identification is a second sighting."""
+
+
+def seen_before(segments: Segments) -> Bools:
+    """Which segments are second sightings of one packet.
+
+    Equal in every field, and either of the same IP identification within a second, where the sender's
+    identifications tell its packets apart; or, where they do not (IPv6, zero, constant), with data, SYN or
+    FIN, within a millisecond, and before the other side could say anything.
+    """
+    import numpy as np
+
+    if not len(segments):
+        return np.zeros(0, dtype=bool)
+    earlier = _equal_before(segments)
+    there = earlier >= 0
+    gap = segments.time - segments.time[earlier]
+    near = (gap >= 0) & (gap <= SAME_ID_WITHIN)
+    unanswered = (segments.other < earlier) & (gap <= AT_ONCE) & (segments.end > segments.seq)
+    answer: Bools = there & near & (telling(segments) | unanswered)
+    return answer
+
+
+def _equal_before(segments: Segments) -> Ints:
+    """Index of the last segment equal in all fields on the same side, -1 where there is none."""
+    import numpy as np
+
+    keys = (
+        segments.side, segments.seq, segments.end, segments.ack, segments.flags, segments.window,
+        segments.tsval, segments.tsecr, segments.sack_left, segments.sack_right, segments.ip_id,
+    )  # fmt: skip
+    digest = np.zeros(len(segments), dtype=np.uint64)
+    for key in keys:
+        digest = (digest ^ key.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        digest ^= digest >> np.uint64(29)
+    order = np.argsort(digest, kind="stable")
+    same = np.ones(len(order) - 1, dtype=bool)
+    for key in keys:
+        same &= key[order][1:] == key[order][:-1]
+    earlier = np.full(len(order), -1, dtype=np.int64)
+    earlier[order[1:][same]] = order[:-1][same]
+    return earlier
+
+
+def telling(segments: Segments) -> Bools:
+    """Whether the side's IP identifications tell its packets apart, and this one is not zero."""
+    import numpy as np
+
+    order = segments.by_side
+    side, ip_id = segments.side[order], segments.ip_id[order]
+    changed = np.concatenate(([False], (side[1:] == side[:-1]) & (ip_id[1:] != ip_id[:-1])))
+    sides = int(side[-1]) + 1
+    changes, total = np.bincount(side, changed, sides), np.bincount(side, minlength=sides)
+    telling: Bools = (changes >= 1) & (8 * changes >= total)
+    return telling[segments.side] & (segments.ip_id > 0)
