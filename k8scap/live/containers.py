@@ -198,10 +198,16 @@ def _sharing_note(name: str) -> str:
 
 
 def _shares_node_network(pid: int, proc: Path) -> bool:
+    """Whether it is in the network of the node's first process (or in ours, where that one is hidden)."""
+    node = _network_of("1", proc) or _network_of("self", proc)
+    return node is not None and _network_of(str(pid), proc) == node
+
+
+def _network_of(process: str, proc: Path) -> Path | None:
     try:
-        return (proc / str(pid) / "ns" / "net").readlink() == (proc / "1" / "ns" / "net").readlink()
+        return (proc / process / "ns" / "net").readlink()
     except OSError:
-        return False
+        return None
 
 
 # ---- its neighbours ----

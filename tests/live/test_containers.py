@@ -152,6 +152,15 @@ def test_an_engine_in_another_pid_namespace(monkeypatch):
     assert any("1204" in note and "2201" in note for note in found.notes)
 
 
+def test_a_short_word_is_no_beginning_of_an_id(monkeypatch):
+    """`db` is hexadecimal, too: a container whose ID happens to begin so is not what was asked for."""
+    with (
+        an_engine(monkeypatch, pid=1, container_id="db" * 32),
+        pytest.raises(TargetNotFoundError, match="service db"),
+    ):
+        containers.find_docker("db")
+
+
 @pytest.mark.parametrize(
     ("status", "next_step"),
     [
