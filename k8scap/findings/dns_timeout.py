@@ -1,7 +1,8 @@
 """dns-timeout: lookups that nobody answered, or that were answered after more than a second.
 
 An answer of any kind is an answer: NXDOMAIN and SERVFAIL are not this rule's. Multicast lookups (mDNS,
-LLMNR) need none and are left out, and so is what was asked shortly before the capture ended.
+LLMNR) need none and are left out, and so is what was asked shortly before the capture ended, unless the
+client gave up waiting and asked again.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def dns_timeout(case: Case) -> list[Finding]:
     if silent and (reason := one_direction(case)):
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=len(lookups))]
     rows = _with_outcome(case, lookups)
-    affected = rows[rows["outcome"] != ""]
+    affected = rows[rows["outcome"].isin(["unanswered", "late"])]
     groups = affected.groupby(["dst", "dst_port"], observed=True)
     findings = [_finding(case, rows, group) for _, group in groups]
     return findings or [_nothing(case, rows)]
@@ -67,17 +68,18 @@ def _unicast(lookups: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_outcome(case: Case, lookups: pd.DataFrame) -> pd.DataFrame:
-    """Adds outcome ("", unanswered, late), retried (when it was asked again) and until (it cost time)."""
+    """Adds outcome (answered, late, unanswered, pending), retried (asked again at), until (it cost time)."""
     import pandas as pd
 
     rows = lookups.sort_values("time", kind="stable").reset_index(drop=True)
     answered = rows["answered"].astype(bool)
     late = (rows["response_ms"] > LATE_MS).fillna(value=False)
     recent = rows["time"] > case.end - pd.Timedelta(seconds=PENDING_SECONDS)
-    rows["outcome"] = ""
-    rows.loc[answered & late, "outcome"] = "late"
-    rows.loc[~answered & ~recent, "outcome"] = "unanswered"
     rows["retried"] = rows.groupby(_QUESTION, dropna=False)["time"].shift(-1)
+    rows["outcome"] = "unanswered"
+    rows.loc[~answered & recent & rows["retried"].isna(), "outcome"] = "pending"
+    rows.loc[answered, "outcome"] = "answered"
+    rows.loc[answered & late, "outcome"] = "late"
     rows["until"] = _until(case, rows)
     return rows
 
@@ -98,7 +100,8 @@ def _until(case: Case, rows: pd.DataFrame) -> pd.Series:
 def _finding(case: Case, rows: pd.DataFrame, affected: pd.DataFrame) -> Finding:
     first = affected.iloc[0]
     address, port = str(first["dst"]), int(first["dst_port"])
-    asked = rows[(rows["dst"] == first["dst"]) & (rows["dst_port"] == first["dst_port"])]
+    here = (rows["dst"] == first["dst"]) & (rows["dst_port"] == first["dst_port"])
+    asked = rows[here & (rows["outcome"] != "pending")]
     resolver = case.endpoint(address, port, time=first["time"])
     clients = affected["src"].unique()
     frames = [*affected["number"], *affected["response"].dropna()]
@@ -159,7 +162,7 @@ def _causes(asked: pd.DataFrame, affected: pd.DataFrame) -> tuple[str, ...]:
         return ("resolver-down", "network-policy-drop", "stale-conntrack-entry")
     if _is_race(asked, affected):
         return ("conntrack-race", "packet-loss", "resolver-overload")
-    if not set(affected["query"]) & set(asked.loc[asked["outcome"] == "", "query"]):
+    if not set(affected["query"]) & set(asked.loc[asked["outcome"] == "answered", "query"]):
         return ("upstream-time-out", "broken-delegation", "resolver-overload")
     return ("packet-loss", "resolver-overload", "conntrack-race")
 
@@ -185,9 +188,13 @@ def _next_step(case: Case, address: str, port: int, affected: pd.DataFrame) -> s
 
 
 def _nothing(case: Case, rows: pd.DataFrame) -> Finding:
-    slowest = rows["response_ms"].max()
-    title = f"all {len(rows):,} lookups were answered, the slowest after {slowest:,.0f} ms"
-    pending = int((~rows["answered"].astype(bool)).sum())
+    asked = rows[rows["outcome"] != "pending"]
+    pending = len(rows) - len(asked)
+    if asked.empty:
+        reason = f"all {pending:,} lookups were asked just before the capture ended"
+        return not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=pending)
+    slowest = asked["response_ms"].max()
+    title = f"all {len(asked):,} lookups were answered, the slowest after {slowest:,.0f} ms"
     if pending:
-        title = f"{len(rows) - pending:,} of {len(rows):,} lookups were answered, the others just asked"
-    return ruled_out(RULE, case, title=title, total=len(rows), thresholds=THRESHOLDS)
+        title += f" ({pending:,} more were asked just before the capture ended)"
+    return ruled_out(RULE, case, title=title, total=len(asked), thresholds=THRESHOLDS)

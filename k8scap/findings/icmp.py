@@ -72,7 +72,7 @@ def _first_side_datagrams(case: Case) -> pd.DataFrame:
     sides = set(zip(began["stream"], began["src"], began["src_port"], strict=True))
     udp = case.packets[(case.packets["protocol"] == "UDP") & case.packets["stream"].notna()]
     forward = [side in sides for side in zip(udp["stream"], udp["src"], udp["src_port"], strict=True)]
-    return _sent(udp[forward])
+    return _sent(udp.iloc[[row for row, is_forward in enumerate(forward) if is_forward]])
 
 
 def _sent(packets: pd.DataFrame) -> pd.DataFrame:

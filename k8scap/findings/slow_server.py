@@ -82,19 +82,16 @@ def _judge(case: Case, rows: pd.DataFrame) -> Finding | None:
 def _innocent(rows: pd.DataFrame, slow: pd.DataFrame) -> str:
     """What else such waits may be: a timer, or connections that are there to wait; empty for neither."""
     low, middle, high = slow["wait_ms"].quantile([0.1, 0.5, 0.9])
-    if low >= TIMER_MS and (high - low) <= TIMER_SPREAD * middle:
+    if slow["answered"].all() and low >= TIMER_MS and (high - low) <= TIMER_SPREAD * middle:
         return "timer"
-    by_stream = rows.groupby("stream")["wait_ms"].min()
-    pollers = by_stream[by_stream >= POLLER_MS].index
+    shortest = rows[rows["answered"]].groupby("stream")["wait_ms"].agg(["min", "size"])
+    pollers = shortest[(shortest["min"] >= POLLER_MS) & (shortest["size"] > 1)].index
     others = rows[~rows["stream"].isin(pollers)]
-    if len(others) >= MIN_SLOW and others["wait_ms"].median() < SLOW_MS and _few(others):
-        return "poller"
-    return ""
+    return "poller" if len(pollers) and _mostly_quick(others) else ""
 
 
-def _few(rows: pd.DataFrame) -> bool:
-    slow = int(_slow(rows).sum())
-    return slow < MIN_SLOW or slow / len(rows) < WARNING_SHARE
+def _mostly_quick(rows: pd.DataFrame) -> bool:
+    return len(rows) >= MIN_SLOW and bool(_slow(rows).mean() < WARNING_SHARE)
 
 
 def _severity(rows: pd.DataFrame, slow: pd.DataFrame, innocent: str) -> Severity:

@@ -1,0 +1,371 @@
+"""Faults made by hand, packet by packet: each rule says what was put there, and nothing else."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from conftest import CLIENT, RESOLVER, ROUTER, SERVER
+
+import k8scap
+from k8scap.findings import RULES, Case, judge
+from k8scap.model import Counters, Manifest, NameEntry
+from k8scap.names import Names
+from k8scap.recording import write_manifest
+
+if TYPE_CHECKING:
+    from conftest import Resolver, Wire
+
+    from k8scap.model import Finding
+
+
+def tshark_frames(wire: Wire, display_filter: str) -> set[int]:
+    """Wireshark's own answer to a display filter."""
+    argv = ["tshark", "-n", "-r", str(wire.path), "-Y", display_filter, "-T", "fields", "-e", "frame.number"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    return {int(line) for line in done.stdout.split()}
+
+
+def only(findings: list[Finding], rule: str) -> Finding:
+    """The one finding of `rule`; nothing else may have been found."""
+    found = [f for f in findings if f.status == "found"]
+    assert [f.rule for f in found] == [rule], [f.title for f in found]
+    return found[0]
+
+
+def status(findings: list[Finding], rule: str) -> Finding:
+    return next(f for f in findings if f.rule == rule)
+
+
+def case(cap: k8scap.Capture, **changes: object) -> Case:
+    tables = ("packets", "conversations", "round_trips", "retransmissions", "exchanges", "lookups")
+    parts = {name: getattr(cap, name) for name in (*tables, "quality", "manifests", "names")}
+    return Case(**{**parts, **changes})
+
+
+def lossy(wire: Wire, *, every: int, segments: int, upload: bool = True, **options: object) -> int:
+    """A transfer of which each `every`th segment is sent again 210 ms later; returns how many were."""
+    connection = wire.connection(**options)
+    at, lost = connection.open(0.0) + 0.01, 0
+    for n in range(1, segments + 1):
+        segment = connection.segment(at, client=upload, flags="PA", payload=1448)
+        if n % every == 0:
+            at, lost = at + 0.21, lost + 1
+            wire.again(at, segment)
+        connection.segment(at + 0.001, client=not upload)
+        at += 0.002
+    return lost
+
+
+@pytest.mark.parametrize(("every", "severity"), [(100, "warning"), (12, "critical")])
+def test_segments_sent_again(wire: Wire, every: int, severity: str) -> None:
+    lost = lossy(wire, every=every, segments=600)
+    found = only(wire.findings(), "packet-loss")
+    assert (found.affected, found.severity) == (lost, severity)
+    assert found.total == 600 + lost + 1  # data, data again, SYN
+    assert found.seconds_lost == pytest.approx(0.21 * lost, rel=0.01)
+    assert (found.source, found.destination) == (CLIENT, f"{SERVER}:8080")
+    assert "after they had passed the capture point" in found.title
+    assert "mtr" in found.next_step
+    assert found.next_step.endswith(SERVER)
+
+
+def test_loss_toward_the_client(wire: Wire) -> None:
+    lost = lossy(wire, every=20, segments=100, upload=False)
+    found = only(wire.findings(), "packet-loss")
+    assert (found.affected, found.source, found.destination) == (lost, f"{SERVER}:8080", CLIENT)
+
+
+def test_loss_too_thin_on_each_path_is_seen_on_the_service(wire: Wire) -> None:
+    lost = sum(lossy(wire, every=40, segments=70, client=f"198.18.1.{n}") for n in range(1, 9))
+    found = only(wire.findings(), "packet-loss")
+    assert (found.affected, found.source, found.severity) == (lost, "8 clients", "warning")
+
+
+def test_attempts_that_nobody_answers(wire: Wire) -> None:
+    frames = 0
+    for n in range(3):
+        connection = wire.connection(port=6379)
+        first = connection.segment(n * 0.2, client=True, flags="S")
+        for later in (1.0, 3.0, 7.0):
+            wire.again(n * 0.2 + later, first)
+        frames += 4
+    wire.connection(port=80).close(wire.connection(port=80).open(0.5))
+    found = only(wire.findings(), "packet-loss")
+    assert (found.affected, found.total, found.severity) == (frames, frames, "critical")
+    assert found.destination == f"{SERVER}:6379"
+    assert found.consistent_with[0] == "network-policy-drop"
+    assert found.seconds_lost == pytest.approx(7.4)  # 0.0 … 7.4: together, not 21
+
+
+def test_a_slow_server(wire: Wire) -> None:
+    waits = (0.35, 0.42, 0.31, 0.39, 0.001, 0.44, 0.36)
+    connection = wire.connection(rtt=0.02)
+    at = connection.open(0.0)
+    for wait in waits:
+        at = connection.ask(at + 0.05, think=wait)
+    found = only(wire.findings(), "slow-server")
+    slow = [w for w in waits if w > 0.1]
+    assert (found.affected, found.total, found.severity) == (len(slow), len(waits), "warning")
+    assert found.seconds_lost == pytest.approx(sum(slow) + 0.02 * len(slow), rel=0.01)
+    assert found.destination == f"{SERVER}:8080"
+    assert f"http://{SERVER}:8080/" in found.next_step
+
+
+def test_a_server_that_hangs(wire: Wire) -> None:
+    quick = wire.connection()
+    quick.ask(quick.open(0.0), think=0.002)
+    for n in range(4):
+        connection = wire.connection()
+        asked = connection.say(connection.open(1.0 + n), client=True)
+        connection.close(asked + 10.0)
+    found = only(wire.findings(), "slow-server")
+    assert (found.affected, found.total, found.severity) == (4, 5, "critical")
+    assert "4 got no answer" in found.title
+
+
+def test_a_wait_for_a_lost_request_is_not_the_servers(wire: Wire) -> None:
+    for n in range(5):
+        connection = wire.connection()
+        at = connection.open(n * 1.0)
+        request = connection.segment(at, client=True, flags="PA", payload=100)
+        wire.again(at + 0.21, request)
+        connection.segment(at + 0.211, client=False)
+        connection.say(at + 0.215, client=False)
+    findings = wire.findings()
+    assert only(findings, "packet-loss").affected == 5
+    assert status(findings, "slow-server").status == "ruled_out"
+
+
+def stalled(wire: Wire, *, seconds: float, times: int, probes: bool = True) -> None:
+    """An upload whose receiver closes its window `times` times, for `seconds` each."""
+    connection = wire.connection()
+    at = connection.open(0.0)
+    for _ in range(times):
+        at = connection.say(at + 0.01, client=True, size=10 * 1448)
+        connection.segment(at, client=False, window=0)
+        if probes:
+            probe = connection.segment(at + seconds / 2, client=True)
+            probe["TCP"].seq -= 1
+            connection.segment(at + seconds / 2 + connection.rtt, client=False, window=0)
+        at += seconds
+        connection.segment(at, client=False)
+        at = connection.say(at + 0.0005, client=True, size=1448)
+    connection.close(at)
+
+
+@pytest.mark.parametrize("probes", [True, False])
+def test_a_slow_reader(wire: Wire, *, probes: bool) -> None:
+    stalled(wire, seconds=0.5, times=4, probes=probes)
+    found = only(wire.findings(), "slow-reader")
+    assert found.seconds_lost == pytest.approx(2.0, abs=0.01)
+    assert (found.severity, found.affected, found.total) == ("warning", 1, 1)
+    assert (found.source, found.destination) == (CLIENT, f"{SERVER}:8080")
+
+
+def test_a_refused_port(wire: Wire) -> None:
+    for n in range(5):
+        wire.connection(port=9000).refuse(n * 0.5)
+    found = only(wire.findings(), "connection-refused")
+    assert (found.affected, found.total, found.severity) == (5, 5, "critical")
+    assert (found.destination, found.frame_count) == (f"{SERVER}:9000", 10)
+    assert shlex.split(found.next_step)[-2:] == [SERVER, "9000"]
+
+
+def test_a_port_that_refuses_sometimes(wire: Wire) -> None:
+    for n in range(12):
+        connection = wire.connection()
+        if n % 3:
+            connection.close(connection.open(n * 0.5))
+        else:
+            connection.refuse(n * 0.5)
+    found = only(wire.findings(), "connection-refused")
+    assert (found.affected, found.total, found.severity) == (4, 12, "warning")
+    assert "sometimes" in found.title
+    assert found.consistent_with[0] == "rollout"
+
+
+def test_a_service_without_endpoints(wire: Wire) -> None:
+    for n in range(3):
+        connection = wire.connection(server="198.19.0.10", port=80)
+        syn = connection.segment(n * 1.0, client=True, flags="S")
+        wire.put(n * 1.0 + 0.001, connection.quoted_by(syn, code=3, teller=ROUTER))
+    found = only(wire.findings(), "connection-refused")
+    assert (found.affected, found.destination) == (3, "198.19.0.10:80")
+    assert found.consistent_with[0] == "service-without-endpoints"
+    assert found.frame_count == 6
+
+
+def test_an_unanswered_resolver(wire: Wire, resolver: Resolver) -> None:
+    for n in range(3):
+        resolver.ask(n * 5.0, "payments.shop.svc", answer_after=None, number=7)
+    for n in range(4):
+        resolver.ask(n * 5.0 + 1, "api.shop.svc")
+    found = only(wire.findings(), "dns-timeout")
+    assert (found.affected, found.total, found.severity) == (3, 7, "warning")
+    assert "asked again after 5.0 s" in found.title
+    assert found.destination == f"{RESOLVER}:53"
+    assert found.seconds_lost == pytest.approx(5 + 5 + 5, abs=1.1)
+    assert "payments.shop.svc" in shlex.split(found.next_step)
+
+
+def test_the_conntrack_race(wire: Wire, resolver: Resolver) -> None:
+    for n in range(20):
+        at, lost = n * 6.0, n % 4 == 0
+        resolver.ask(at, "db.shop.svc", kind="A", port=30000 + n)
+        resolver.ask(
+            at + 1e-5, "db.shop.svc", kind="AAAA", port=30000 + n, answer_after=None if lost else 0.001
+        )
+        if lost:
+            resolver.ask(at + 5.0, "db.shop.svc", kind="A", port=30000 + n)
+            resolver.ask(at + 5.0 + 1e-5, "db.shop.svc", kind="AAAA", port=30000 + n)
+    found = only(wire.findings(), "dns-timeout")
+    assert (found.affected, found.consistent_with[0]) == (5, "conntrack-race")
+    assert found.seconds_lost == pytest.approx(25.0, abs=0.1)
+
+
+def test_late_answers(wire: Wire, resolver: Resolver) -> None:
+    for n in range(10):
+        resolver.ask(n * 3.0, f"host-{n}.example.com", port=30000 + n, answer_after=1.5 if n < 4 else 0.01)
+    found = only(wire.findings(), "dns-timeout")
+    assert (found.affected, found.total) == (4, 10)
+    assert "late (median 1.5 s)" in found.title
+
+
+FAULTS = {
+    "packet-loss": lambda wire: lossy(wire, every=10, segments=100),
+    "packet-loss, many": lambda wire: lossy(wire, every=5, segments=300),
+    "packet-loss, IPv6": lambda wire: lossy(
+        wire, every=5000, segments=10, client="2001:db8::2", server="2001:db8::3"
+    ),
+    "slow-reader": lambda wire: stalled(wire, seconds=0.5, times=4),
+    "slow-reader, many": lambda wire: stalled(wire, seconds=0.3, times=40),
+    "connection-refused": lambda wire: [wire.connection().refuse(n * 0.5) for n in range(3)],
+    "connection-refused, many": lambda wire: [wire.connection().refuse(n * 0.1) for n in range(80)],
+    "connection-refused, IPv6": lambda wire: [
+        wire.connection(client="2001:db8::2", server="2001:db8::3").refuse(n * 0.1) for n in range(80)
+    ],
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_display_filter_brings_up_the_evidence(wire: Wire, fault: str) -> None:
+    FAULTS[fault](wire)
+    for finding in wire.findings():
+        if finding.status != "found":
+            continue
+        assert len(finding.frames) == min(finding.frame_count, 50)
+        assert set(finding.frames) <= tshark_frames(wire, finding.display_filter), finding.display_filter
+
+
+def test_names_speak_in_place_of_addresses(wire: Wire) -> None:
+    for n in range(3):
+        wire.connection(port=6379).refuse(n * 0.5)
+    names = Names(
+        [
+            NameEntry(address=CLIENT, name="checkout-0", kind="pod", namespace="shop"),
+            NameEntry(address=SERVER, name="redis", kind="service", namespace="shop"),
+        ]
+    )
+    found = only(judge(case(wire.load(), names=names)), "connection-refused")
+    assert found.source == f"shop/checkout-0 ({CLIENT})"
+    assert found.destination == f"shop/redis ({SERVER}:6379)"
+    assert found.next_step == "kubectl get endpointslices -n shop -l kubernetes.io/service-name=redis"
+
+
+def test_the_next_step_is_typed_where_the_capture_was_made(wire: Wire) -> None:
+    for n in range(3):
+        wire.connection(port=6379).refuse(n * 0.5)
+    wire.load()
+    counters = Counters(captured=6, received=6, dropped=0, on_disk=6)
+    manifest = Manifest(
+        name="crafted", point="crafted", target={"text": "docker/web 1"}, state="complete", counters=counters
+    )
+    write_manifest(wire.path.with_suffix(".json"), manifest)
+    found = only(k8scap.diagnose(k8scap.load(wire.path)), "connection-refused")
+    assert shlex.split(found.next_step)[:5] == ["k8scap", "enter", "docker/web 1", "--", "nc"]
+    assert found.confidence == 0.99
+
+
+def test_drops_of_the_capture_forbid_to_rule_out(wire: Wire, resolver: Resolver) -> None:
+    connection = wire.connection()
+    connection.close(connection.ask(connection.open(0.0), think=0.002))
+    resolver.ask(0.1, "api.shop.svc")
+    resolver.ask(2.0, "api.shop.svc")
+    cap = wire.load()
+    whole = {f.rule: f for f in judge(case(cap))}
+    assert {f.status for f in whole.values()} == {"ruled_out"}
+    holes = replace(cap.quality, complete=False, dropped=12)
+    for finding in judge(case(cap, quality=holes)):
+        assert finding.status == "not_judged"
+        assert "12 packets" in finding.reason
+
+
+def test_confidence_falls_with_the_captures_quality(wire: Wire) -> None:
+    for n in range(3):
+        wire.connection().refuse(n * 0.5)
+    cap = wire.load()
+    qualities = [
+        replace(cap.quality, complete=True),
+        replace(cap.quality, complete=None),
+        replace(cap.quality, complete=False, dropped=3),
+    ]
+    confidences = [only(judge(case(cap, quality=q)), "connection-refused").confidence for q in qualities]
+    assert confidences == sorted(confidences, reverse=True)
+    assert len(set(confidences)) == 3
+
+
+def test_what_is_ruled_out_says_its_number(wire: Wire, resolver: Resolver) -> None:
+    connection = wire.connection()
+    at = connection.open(0.0)
+    for _ in range(10):
+        at = connection.ask(at + 0.01, think=0.002)
+    connection.close(at)
+    resolver.ask(0.1, "api.shop.svc")
+    resolver.ask(3.0, "api.shop.svc")
+    findings = wire.findings()
+    assert [f.status for f in findings] == ["ruled_out"] * len(RULES)
+    said = {f.rule: f.title for f in findings}
+    assert "no segment of 24 " in said["packet-loss"]  # 10 requests, 10 answers, 2 SYN, 2 FIN
+    assert "0 of 10 requests" in said["slow-server"]
+    assert "none of 1 connection attempts" in said["connection-refused"]
+    assert "all 2 lookups" in said["dns-timeout"]
+
+
+def test_a_capture_of_udp_only(wire: Wire, resolver: Resolver) -> None:
+    resolver.ask(0.0, "api.shop.svc")
+    resolver.ask(2.0, "api.shop.svc")
+    findings = {f.rule: f for f in wire.findings()}
+    assert findings["dns-timeout"].status == "ruled_out"
+    for rule in ("packet-loss", "slow-server", "slow-reader", "connection-refused"):
+        assert findings[rule].status == "not_judged"
+        assert "was captured" in findings[rule].reason
+
+
+def test_an_empty_capture_is_judged_by_no_rule(wire: Wire) -> None:
+    findings = wire.findings()
+    assert [f.status for f in findings] == ["not_judged"] * len(RULES)
+    assert all(f.reason for f in findings)
+
+
+def test_a_filter_of_one_direction_is_no_evidence_of_silence(wire: Wire, resolver: Resolver) -> None:
+    for n in range(4):
+        resolver.ask(n * 2.0, "api.shop.svc", answer_after=None)
+    manifest = Manifest(name="crafted", point="crafted", filter="udp dst port 53")
+    judged = status(judge(case(wire.load(), manifests=(manifest,))), "dns-timeout")
+    assert judged.status == "not_judged"
+    assert "one direction" in judged.reason
+
+
+def test_every_finding_is_plain_json(wire: Wire) -> None:
+    import json
+
+    lossy(wire, every=10, segments=100)
+    for n in range(3):
+        wire.connection(port=9).refuse(n * 0.5)
+    for finding in wire.findings():
+        again = json.loads(json.dumps(finding.to_dict()))
+        assert again["rule"] == finding.rule
