@@ -6,7 +6,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from k8scap.lab.plan import Plan, Rule
+    from k8scap.lab.plan import Concern, Plan
 
 SYN = 0x02
 ACK = 0x10
@@ -45,7 +45,7 @@ class Flow:
         self.protocol = protocol
         self.server_port = server_port
         self.to = to
-        self.rules: tuple[tuple[int, Rule], ...] = ()
+        self.rules: tuple[Concern, ...] = ()
         self.peer: Flow = self
         self.packets = 0
         self.data_segments = 0

@@ -130,23 +130,34 @@ class Plan:
     def __init__(self, rules: tuple[Rule, ...] = (), *, seed: int = 1) -> None:
         self.rules = rules
         self.seed = seed
-        self._texts = [str(rule) for rule in rules]
 
-    def rules_for(self, flow: Flow) -> tuple[tuple[int, Rule], ...]:
-        """The rules (with their places in the plan) that a flow's packets are held against."""
-        return tuple((n, rule) for n, rule in enumerate(self.rules) if rule.concerns(flow))
+    def rules_for(self, flow: Flow) -> tuple[Concern, ...]:
+        """The rules that the packets of a flow are held against."""
+        place = (flow.server_port, flow.nth, flow.to)
+        return tuple(
+            Concern(number, rule, blake2b(_words(self.seed, rule, *place) + b" ", digest_size=8))
+            for number, rule in enumerate(self.rules)
+            if rule.concerns(flow)
+        )
 
     def decide(self, sight: Sight) -> tuple[int, Rule] | None:
-        """The rule that decides about a packet, with its place in the plan; None: it just passes."""
-        for number, rule in sight.flow.rules:
-            if rule.matches(sight) and (rule.p >= 1 or self._draw(number, sight) < rule.p):
+        """The rule that decides about a packet, with its place in the plan; None: it just passes.
+
+        A rule with a chance draws `chance(seed, rule, server port, nth, to, "segment", segment, copy)`, or
+        `… "packet", packet)` for packets without data.
+        """
+        for number, rule, drawing in sight.flow.rules:
+            if rule.matches(sight) and (rule.p >= 1 or _draw(drawing, sight) < rule.p):
                 return number, rule
         return None
 
-    def _draw(self, number: int, sight: Sight) -> float:
-        flow = sight.flow
-        place = ("segment", sight.segment, sight.copy) if sight.segment else ("packet", sight.packet)
-        return chance(self.seed, self._texts[number], flow.server_port, flow.nth, flow.to, *place)
+
+class Concern(NamedTuple):
+    """A rule that concerns a flow, its place in the plan, and the hash of what all its drawings share."""
+
+    number: int
+    rule: Rule
+    drawing: blake2b
 
 
 def chance(seed: int, *place: object) -> float:
@@ -154,8 +165,22 @@ def chance(seed: int, *place: object) -> float:
 
     A hash and not a generator, so that packets may come in any order and still meet the same fate.
     """
-    digest = blake2b(" ".join(map(str, (seed, *place))).encode(), digest_size=8).digest()
-    return int.from_bytes(digest) / 2**64
+    return _fraction(blake2b(_words(seed, *place), digest_size=8))
+
+
+def _draw(drawing: blake2b, sight: Sight) -> float:
+    whole = drawing.copy()
+    segment, copy = sight.segment, sight.copy
+    whole.update(b"segment %d %d" % (segment, copy) if segment else b"packet %d" % sight.packet)
+    return _fraction(whole)
+
+
+def _words(*words: object) -> bytes:
+    return " ".join(map(str, words)).encode()
+
+
+def _fraction(drawn: blake2b) -> float:
+    return int.from_bytes(drawn.digest()) / 2**64
 
 
 def asks_about(sight: Sight, name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from hashlib import blake2b
 
 import pytest
 
@@ -134,3 +135,16 @@ def first_drops(made):
     """Which data segments of the upload were lost the first time that they were sent."""
     sent = made.connection(port=5001, nth=1, to="server")
     return [row["segment"] for row in sent if row["action"] == "drop" and row["copy"] == 1]
+
+
+def test_every_loss_is_the_seeds_own_decision(run):
+    """The formula of docs/lab.md, computed anew for each data segment that entered the link."""
+    lossy = run("packet-loss", seed=1)
+    (rule,) = lossy.truth["plan"]
+    p = lossy.truth["parameters"]["loss"]
+    to_server = [row for row in lossy.log if row.get("direction") == "to-server" and row.get("segment")]
+    assert len(to_server) > 150
+    for row in to_server:
+        words = f"1 {rule} {row['dst_port']} {row['nth']} server segment {row['segment']} {row['copy']}"
+        drawn = int.from_bytes(blake2b(words.encode(), digest_size=8).digest(), "big") / 2**64
+        assert (row["action"] == "drop") == (drawn < p)
