@@ -56,8 +56,10 @@ class Capture:
 
     @property
     def manifests(self) -> tuple[Manifest, ...]:
-        """Those of the recordings that have one."""
-        return tuple(source.manifest for source in self._sources if source.manifest)
+        """Those of the recordings that have one, each under its point's name here."""
+        from dataclasses import replace
+
+        return tuple(replace(s.manifest, point=s.point) for s in self._sources if s.manifest)
 
     @property
     def manifest(self) -> Manifest | None:
@@ -120,9 +122,10 @@ class Capture:
 
         from k8scap.tables.lookups import lookups
 
-        asked = [self._at(s).join(self._fields(s, _DNS, "dns"), how="inner") for s in self._sources]
-        frames = pd.concat(asked) if asked else self.packets.iloc[:0]
-        return lookups(frames[frames["protocol"].isin(["UDP", "TCP"])])
+        # an ICMP error quotes a query: its frame has DNS fields, but asks nothing
+        own = self.packets[self.packets["protocol"].isin(["UDP", "TCP"])]
+        parts = [(own[own["point"] == s.point], self._fields(s, _DNS, "dns")) for s in self._sources]
+        return lookups(pd.concat([frames.join(dns, how="inner") for frames, dns in parts]))
 
     def throughput(self, interval: str = "100ms") -> pd.DataFrame:
         """Bytes per `interval` (1 ms at the least), conversation and direction; see `tables.throughput`."""
@@ -192,10 +195,6 @@ class Capture:
         from k8scap.capture_card import html
 
         return html(self)
-
-    def _at(self, source: Source) -> pd.DataFrame:
-        """One point's packets."""
-        return self.packets[self.packets["point"] == source.point]
 
     def _fields(self, source: Source, names: Sequence[str], where: str) -> pd.DataFrame:
         from k8scap.parser.dissect import read_fields

@@ -1,4 +1,4 @@
-"""A capture on one card: where, when, how complete, how much, and what the rules say."""
+"""A capture on one card: where, when, how complete, how much, and what the rules say of it."""
 
 from __future__ import annotations
 
@@ -8,44 +8,105 @@ from typing import TYPE_CHECKING, Any
 from k8scap.errors import K8scapError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
-    from k8scap.model import Finding
+    from k8scap.model import Finding, Manifest, Quality
 
-_STATUS = {"found": "found", "ruled_out": "ruled out", "not_judged": "not judged"}
+_HEADINGS = {"found": "Found", "not_judged": "Not judged", "ruled_out": "Ruled out"}
+_LEFT = "style='text-align:left;vertical-align:top'"
 
 
 def text(cap: Any) -> str:
-    """A capture in a few lines, for terminals."""
-    lines = [f"{name}: {value}" for name, value in _facts(cap)]
-    return "\n".join(["<k8scap capture>", *lines, *(_finding_line(f) for f in _findings(cap))])
+    """A capture in a few lines, for terminals; control characters from the wire stay harmless."""
+    lines = ["k8scap capture"]
+    lines += [f"  {name:10}{_printable(value)}" for name, value in _facts(cap)]
+    for heading, sentences in _verdicts(cap):
+        lines += [f"  {heading}:", *(f"    {_printable(sentence)}" for sentence in sentences)]
+    return "\n".join(lines)
 
 
 def html(cap: Any) -> str:
-    """A capture as a card for notebooks; everything that came from outside is escaped."""
-    rows = "".join(
-        f"<tr><th style='text-align:left'>{escape(name)}</th><td style='text-align:left'>{escape(value)}</td></tr>"
-        for name, value in _facts(cap)
-    )
-    findings = "".join(f"<li>{escape(_finding_line(finding))}</li>" for finding in _findings(cap))
-    return f"<div class='k8scap-capture'><table>{rows}</table><ul>{findings}</ul></div>"
+    """A capture as a card for notebooks; everything in it is escaped."""
+    rows = [_row(name, escape(value)) for name, value in _facts(cap)]
+    for heading, sentences in _verdicts(cap):
+        rows.append(_row(heading, "<br>".join(map(escape, sentences))))
+    return f"<table class='k8scap-capture'><caption>k8scap capture</caption>{''.join(rows)}</table>"
 
 
-def _facts(cap: Any) -> Iterable[tuple[str, str]]:
-    yield "where", ", ".join(cap.points)
-    packets = cap.packets
+def _row(name: str, cell: str) -> str:
+    return f"<tr><th {_LEFT}>{escape(name)}</th><td {_LEFT}>{cell}</td></tr>"
+
+
+def _facts(cap: Any) -> Iterator[tuple[str, str]]:
+    """Names and values; what cannot be told of this capture is left out, or says why."""
+    for recording, point in zip(cap.recordings, cap.points, strict=True):
+        yield "where", f"{point}{_place(recording.manifest)} ({_files(recording.files)})"
+    try:
+        yield from _times(cap.packets)
+        yield "packets", f"{len(cap.packets):,}{_conversations(cap.conversations)}"
+        yield from _quality(cap.quality)
+    except K8scapError as error:
+        yield "but", str(error)
+
+
+def _place(manifest: Manifest | None) -> str:
+    if manifest is None:
+        return ""
+    parts = {"on node": manifest.target.get("node"), "interface": manifest.interface}
+    return "".join(f", {name} {value}" for name, value in parts.items() if value)
+
+
+def _files(files: Any) -> str:
+    names = [file.name for file in files]
+    return names[0] if len(names) == 1 else f"{len(names)} files, {names[0]} to {names[-1]}"
+
+
+def _times(packets: Any) -> Iterator[tuple[str, str]]:
     if "time" in packets and len(packets):
         start, end = packets["time"].min(), packets["time"].max()
-        yield "when", f"{start:%Y-%m-%d %H:%M:%S} UTC, {(end - start).total_seconds():.3f} s"
-    yield "packets", f"{len(packets):,}"
+        yield (
+            "when",
+            f"{start:%Y-%m-%d %H:%M:%S} to {end:%H:%M:%S} UTC, {(end - start).total_seconds():,.3f} s",
+        )
 
 
-def _findings(cap: Any) -> list[Finding]:
+def _conversations(table: Any) -> str:
+    counts = table["protocol"].value_counts()
+    each = ", ".join(f"{count:,} {protocol}" for protocol, count in counts.items() if count)
+    return f", {len(table):,} conversations" + (f" ({each})" if each else "")
+
+
+def _quality(quality: Quality) -> Iterator[tuple[str, str]]:
+    if quality.complete:
+        yield "complete", "yes: tcpdump dropped none, and all that it captured is here"
+    elif quality.complete is None:
+        yield "complete", "unknown: no manifest stands beside the file"
+    else:
+        yield "complete", "no"
+    for note in quality.notes:
+        yield "note", note
+
+
+def _verdicts(cap: Any) -> Iterator[tuple[str, list[str]]]:
+    """What was found, with its evidence, and what else was looked for."""
     try:
-        return list(cap.findings)
-    except K8scapError:
-        return []
+        findings = cap.findings
+    except K8scapError as error:
+        yield "Not judged", [str(error)]
+        return
+    for status, heading in _HEADINGS.items():
+        sentences = [_sentence(finding) for finding in findings if finding.status == status]
+        if sentences or status == "found":
+            yield heading, sentences or ["nothing that these rules look for"]
 
 
-def _finding_line(finding: Finding) -> str:
-    return f"{_STATUS[finding.status]}: {finding.title}"
+def _sentence(finding: Finding) -> str:
+    why = f" ({finding.reason})" if finding.reason else ""
+    if finding.status != "found":
+        return f"{finding.rule}{why}"
+    following = f" Next: {finding.next_step}" if finding.next_step else ""
+    return f"{finding.severity}, {finding.rule}: {finding.title}{why}{following}"
+
+
+def _printable(value: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in value)
