@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from k8scap.live import account, endings
+from k8scap.live import account, endings, tcpdump
 from k8scap.live.guardian import Guardian
 from k8scap.live.recorder import Recorder
 from k8scap.live.writer import FileSink, PipeSink, Writer
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _START_SECONDS = 15.0  # for tcpdump to listen
 _GRACE_SECONDS = 5.0  # between SIGINT and SIGKILL
-_SETTLE_SECONDS = 0.5  # for tcpdump to read what its buffer holds
+_SETTLE_SECONDS = 0.3  # for tcpdump to read what it was handed
 _SAMPLE_SECONDS = 1.0
 
 
@@ -59,10 +59,18 @@ class Crew:
             self._abort()
             raise
 
-    def end_tcpdumps(self) -> None:
-        """Have them read what is there, say their final counts and end; kill what does not."""
+    def keep_until(self, until_ns: int) -> None:
+        """Leave out what has a later time stamp (ns since the epoch)."""
         for recorder in self.recorders:
-            recorder.settle(timeout=_SETTLE_SECONDS)
+            recorder.writer.until_ns = until_ns
+
+    def end_tcpdumps(self, *, until_ns: int) -> None:
+        """Have them hand over all up to `until_ns` and end with their final counts; kill what does not."""
+        longest = _SETTLE_SECONDS
+        if not tcpdump.is_immediate(self._plan.spec.snaplen):
+            longest += tcpdump.LATEST_SECONDS
+        for recorder in self.recorders:
+            recorder.settle(until_ns=until_ns, timeout=longest)
         for recorder in self.recorders:
             recorder.interrupt()
         deadline = time.monotonic() + _GRACE_SECONDS
@@ -141,6 +149,7 @@ class Crew:
             runner=self._runner,
             writer=Writer(self._sink(point), packets=self._plan.spec.packets),
             on_end=self._wake,
+            copies=2 if any(i.name == point.interface and i.loopback for i in self._plan.there) else 1,
         )
 
     def _sink(self, point: Point) -> FileSink | PipeSink:

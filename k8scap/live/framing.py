@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 HEADER_BYTES = 24
 _RECORD_BYTES = 16
-_MAGIC = {
-    b"\xa1\xb2\xc3\xd4": ">",
-    b"\xa1\xb2\x3c\x4d": ">",
-    b"\xd4\xc3\xb2\xa1": "<",
-    b"\x4d\x3c\xb2\xa1": "<",
+_MAGIC = {  # byte order as struct writes it, nanoseconds in a time stamp's smaller part
+    b"\xa1\xb2\xc3\xd4": (">", 1000),
+    b"\xa1\xb2\x3c\x4d": (">", 1),
+    b"\xd4\xc3\xb2\xa1": ("<", 1000),
+    b"\x4d\x3c\xb2\xa1": ("<", 1),
 }
 _MOST_BYTES = 262_144  # MAXIMUM_SNAPLEN: no record is longer, or these are not records
 _CHUNK = 1 << 20
@@ -28,18 +29,18 @@ class NotPcapError(ValueError):
 
 @dataclass(frozen=True)
 class Header:
-    """A stream's first 24 bytes, and its byte order as struct writes it."""
+    """A stream's first 24 bytes, and what they say: its byte order, the unit (ns) of its time stamps."""
 
     raw: bytes
     order: str
+    fraction_ns: int
 
     @classmethod
     def read(cls, raw: bytes) -> Header:
         """Raises NotPcapError."""
-        order = _MAGIC.get(raw[:4])
-        if order is None or len(raw) != HEADER_BYTES:
+        if raw[:4] not in _MAGIC or len(raw) != HEADER_BYTES:
             raise NotPcapError(f"no pcap header: {raw[:HEADER_BYTES].hex(' ')}")
-        return cls(raw, order)
+        return cls(raw, *_MAGIC[raw[:4]])
 
     def record_ends(self, data: bytes | memoryview) -> list[int]:
         """The offset behind each whole record of `data`, which starts with a record.
@@ -57,6 +58,15 @@ class Header:
             if at <= size:
                 ends.append(at)
         return ends
+
+    def count_until(self, data: bytes | memoryview, ends: Sequence[int], until_ns: int) -> int:
+        """How many of the records that end at `ends` come before the first one later than `until_ns`."""
+        stamp_at = struct.Struct(self.order + "II").unpack_from
+        for index, start in enumerate([0, *ends[:-1]]):
+            seconds, fraction = stamp_at(data, start)
+            if seconds * 1_000_000_000 + fraction * self.fraction_ns > until_ns:
+                return index
+        return len(ends)
 
 
 def measure(path: Path) -> tuple[int, int]:

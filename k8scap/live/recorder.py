@@ -27,10 +27,13 @@ _READ_BYTES = 1 << 18
 _PIPE_BYTES = 1 << 20  # pipe(7): the most that is granted without privileges
 _KEPT_LINES = 20
 _PATIENCE = 5.0  # seconds
+_POLL_SECONDS = 0.03
 
 
 class Recorder:
-    """Runs tcpdump from `start` to `join`; `on_end` is called, from its thread, when it should be stopped.
+    """Runs tcpdump; `on_end` is called, from its thread, when it should be stopped, and when it has ended.
+
+    `copies` is how often the kernel counts a packet: on a loopback interface, twice.
 
     Attributes
     ----------
@@ -50,6 +53,7 @@ class Recorder:
         runner: Runner,
         writer: Writer,
         on_end: Callable[[], None],
+        copies: int = 1,
     ) -> None:
         self.command = tuple(command)
         self.writer = writer
@@ -57,13 +61,14 @@ class Recorder:
         self.ended = threading.Event()
         self.link_type = ""
         self.counts = Counts()
-        self.answers = 0
         self.error: BaseException | None = None
         self.said: list[str] = []
         self.returncode: int | None = None
         self._namespace = namespace
         self._runner = runner
         self._on_end = on_end
+        self._copies = copies
+        self._answered = threading.Event()
         self._process: Process | None = None
         self._thread = threading.Thread(target=self._record, name="k8scap-recorder", daemon=True)
 
@@ -79,18 +84,29 @@ class Recorder:
         """Have tcpdump say its counts (it goes on)."""
         self._signal(signal.SIGUSR1)
 
-    def settle(self, *, timeout: float) -> None:
-        """Wait until tcpdump has nothing more to read: two answers with the same count."""
-        deadline = time.monotonic() + timeout
-        before = None
-        while time.monotonic() < deadline and not self.ended.is_set():
-            answers = self.answers
+    def settle(self, *, until_ns: int, timeout: float) -> None:
+        """Wait until tcpdump has handed over all up to `until_ns` (epoch), or as long as that can take.
+
+        What the kernel has packed and not yet handed over counts as received, not as captured, and would
+        be lost on a SIGINT.
+        """
+        deadline = time.monotonic() + timeout + max(0.0, until_ns / 1e9 - time.time())
+        while time.monotonic() < deadline and not self._has_all:
+            self._answered.clear()
             self.ask_counts()
-            self.ended.wait(0.03)
-            if self.answers > answers:
-                if before == self.counts.captured:
-                    return
-                before = self.counts.captured
+            answered = self._answered.wait(_POLL_SECONDS)
+            if answered and time.time_ns() > until_ns and self._nothing_is_pending():
+                return
+            self.ended.wait(_POLL_SECONDS)
+
+    @property
+    def _has_all(self) -> bool:
+        """Nothing more is wanted: tcpdump has ended, writing has failed, or a later packet has come."""
+        return self.ended.is_set() or self.error is not None or bool(self.writer.full)
+
+    def _nothing_is_pending(self) -> bool:
+        counts = self.counts
+        return counts.received - counts.dropped <= counts.captured * self._copies
 
     def interrupt(self) -> None:
         """Have tcpdump end, with its final counts."""
@@ -179,7 +195,7 @@ class Recorder:
                     self.listening.set()
                 elif counts := tcpdump.counted(line, self.counts):
                     self.counts = counts
-                    self.answers += 1
+                    self._answered.set()
                 elif line:
                     self.said = [*self.said, line][-_KEPT_LINES:]
 

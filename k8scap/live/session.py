@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from k8scap.runner import Runner
 
 _TICK_SECONDS = 1.0
+_AFTERMATH_NS = 250_000_000  # for the last answers to what the command sent
 
 
 class LiveCapture:
@@ -178,8 +179,10 @@ class LiveCapture:
     def _close(self, reason: str) -> None:
         """End tcpdump, write the manifests, let go of all; no step's failure keeps the next from its turn."""
         crew = self._crew
+        until_ns = time.time_ns() + (_AFTERMATH_NS if reason == "command" else 0)
+        crew.keep_until(until_ns)
         evidence = self._attempt(crew.take_evidence) or {}
-        self._attempt(crew.end_tcpdumps)
+        self._attempt(lambda: crew.end_tcpdumps(until_ns=until_ns))
         self._error = endings.error_of(crew.recorders, reason) or self._error
         notes = self._companion.notes if self._companion else ()
         self._attempt(lambda: crew.close_manifests(reason, evidence=evidence, notes=notes))

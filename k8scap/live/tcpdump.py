@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # and the later fragments of its own packets, which bear no ports.
 COMPANIONS = ("icmp", "icmp6", "arp", "ip[6:2] & 0x3fff != 0", "ip6 proto 44", "port 53")
 BUFFER_KIB = 16384
+LATEST_SECONDS = 1.0  # after which the kernel hands over what it has packed: tcpdump's own timeout
+_SMALL_SNAPLEN = 4096
 
 _LISTENING = re.compile(r"listening on (?P<interface>\S+), link-type (?P<link_type>\S+)")
 _COUNT = re.compile(r"(?P<n>\d+) packets? (?P<what>captured|received by filter|dropped by \w+)")
@@ -44,15 +46,26 @@ class Counts:
 
 
 def argv(interface: str, *, snaplen: int = 0, filter: str = "") -> list[str]:  # noqa: A002
-    """The capture's command: pcap on stdout, every packet at once, no names looked up.
+    """The capture's command: pcap on stdout as it comes, no names looked up.
 
     -Z root keeps it from changing to a user that stripped images do not have.
     """
+    immediate = ["--immediate-mode"] if is_immediate(snaplen) else []
     return [
-        "tcpdump", "-i", interface, "-nn", "--immediate-mode", "--time-stamp-precision=nano",
+        "tcpdump", "-i", interface, "-nn", *immediate, "--time-stamp-precision=nano",
         "-s", str(snaplen), "-B", str(BUFFER_KIB), "-U", "-Z", "root", "-w", "-",
         *(("--", filter) if filter else ()),
     ]  # fmt: skip
+
+
+def is_immediate(snaplen: int) -> bool:
+    """Whether tcpdump is asked for every packet at once.
+
+    The kernel then keeps packets in slots as long as the snaplen, and of whole packets (256 KiB a slot)
+    the buffer holds 64: a burst of 1,000 lost half of them. Otherwise they are packed, and come within
+    LATEST_SECONDS.
+    """
+    return 0 < snaplen <= _SMALL_SNAPLEN
 
 
 def effective_filter(text: str, *, exact: bool, interface: str, namespace: Namespace, runner: Runner) -> str:

@@ -191,13 +191,15 @@ class PipeSink:
 class Writer:
     """Takes the stream in pieces of any length; `full` names the limit that was reached, "" before that.
 
-    What comes after a limit is counted in `past_limit`, not written.
+    The limits are the sink's size, `packets`, and from when it is set `until_ns` (records with a later
+    time stamp, ns since the epoch). What comes after a limit is counted in `past_limit`, not written.
     """
 
     def __init__(self, sink: FileSink | PipeSink, *, packets: int | None = None) -> None:
         self.sink = sink
         self.full = ""
         self.past_limit = 0
+        self.until_ns: int | None = None
         self._packets = packets
         self._records = 0
         self._header: Header | None = None
@@ -215,24 +217,24 @@ class Writer:
             data = data[HEADER_BYTES:]
         ends = self._header.record_ends(data)
         self._rest = data[ends[-1] :] if ends else data
-        self._take(memoryview(data), ends)
+        self._take(memoryview(data), ends, self._header)
 
-    def _take(self, data: memoryview, ends: list[int]) -> None:
+    def _take(self, data: memoryview, ends: list[int], header: Header) -> None:
         if self.full:
             self.past_limit += len(ends)
             return
         wanted = ends if self._packets is None else ends[: self._packets - self._records]
+        if self.until_ns is not None and wanted:
+            wanted = wanted[: header.count_until(data, wanted, self.until_ns)]
         taken = self.sink.write(data, wanted) if wanted else 0
         self._records += taken
         if taken < len(wanted):
             self.full = "size"
         elif self._records == self._packets:
             self.full = "packets"
-        self.past_limit += len(ends) - taken if self.full else 0
-
-    @property
-    def has_begun(self) -> bool:
-        return self._header is not None
+        elif taken < len(ends):
+            self.full = "time"
+        self.past_limit += len(ends) - taken
 
     def close(self) -> None:
         self.sink.close()
