@@ -122,8 +122,8 @@ def _ambiguous(name: str, containers: Sequence[dict[str, Any]]) -> NoReturn:
 
 def _unknown(name: str, containers: Sequence[dict[str, Any]]) -> TargetNotFoundError:
     known = {n for c in containers for n in (*_own_names(c), _service(c)) if n}
-    near = difflib.get_close_matches(name, sorted(known), n=3)
-    hint = f"; there is {', '.join(near)}" if near else ""
+    near = [k for k in sorted(known) if name in k] or difflib.get_close_matches(name, sorted(known))
+    hint = f"; there is {', '.join(near[:3])}" if near else ""
     return TargetNotFoundError(
         f"The Docker engine has no container or compose service {name}{hint}.", next_step="docker ps --all"
     )

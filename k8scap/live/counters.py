@@ -52,9 +52,10 @@ def of_interfaces(text: str) -> dict[str, int]:
 
 
 def of_sockets(text: str) -> dict[str, int]:
-    """`sockstat` and `sockstat6`: how many sockets there are, and their memory (pages), at this moment.
+    """`sockstat` and `sockstat6`: how many sockets there are, and their memory, at this moment.
 
-    Their first line counts sockets of every family, those of our own `ss` among them: it is left out.
+    `mem` (pages) is the whole machine's, as TCP's limit is. Left out are the first line, which counts our
+    own `ss` too, and `alloc`, which counts every namespace's sockets.
     """
     counters = {}
     for line in text.splitlines():
@@ -62,6 +63,7 @@ def of_sockets(text: str) -> dict[str, int]:
         words = rest.split() if protocol != "sockets" else []
         for name, value in zip(words[::2], words[1::2], strict=False):
             counters[f"sockstat.{protocol}.{name}"] = int(value)
+    counters.pop("sockstat.TCP.alloc", None)
     return counters
 
 

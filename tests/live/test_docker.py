@@ -184,6 +184,12 @@ def test_an_unknown_name_and_what_is_like_it(web, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_beginning_of_a_name_is_a_hint_not_a_choice(web):
+    server, _ = web
+    with pytest.raises(TargetNotFoundError, match=f"there is {server.name}"):
+        containers.find_docker("web")
+
+
 def test_a_stopped_container(web, tmp_path):
     server, _ = web
     server.kill()
