@@ -55,9 +55,10 @@ def open_jupyterlab(folder: Path) -> int:
 
 def _bind(notebook: Path, target: Path, capture: Path | None, shipped: Path) -> None:
     import nbformat
+    from papermill.iorw import load_notebook_node
     from papermill.parameterize import parameterize_notebook
 
-    content = nbformat.read(notebook, as_version=4)
+    content = load_notebook_node(str(notebook))
     example = _parameters(content).get(PARAMETER, "")
     bound = str(capture) if capture else str((shipped / str(example)).resolve())
     nbformat.write(parameterize_notebook(content, {PARAMETER: bound}), target)
