@@ -29,10 +29,10 @@ class Coverage:
     """What each segment brings, one array element a segment.
 
     `carries`: it holds bytes of the stream (SYN and FIN are one each), and is no keep-alive, zero-window
-    probe or RST. `in_order`: its first byte is at or beyond all that its side sent before. `before`: index
-    of the segment that carried any of these bytes last, -1 where none did. `copy`: 1 the first time, 2 the
-    second … `fresh`: how many of its bytes are new. `opener`: where it begins in a gap that an earlier
-    segment had left, index of that segment, else -1.
+    probe or RST. `in_order`: its first byte is at or beyond all that its side had reached before, be it with
+    bytes or with the sequence number of a bare ACK. `before`: index of the segment that carried any of these
+    bytes last, -1 where none did. `copy`: 1 the first time, 2 the second … `fresh`: how many of its bytes
+    are new. `opener`: where it begins in a gap, index of an earlier segment from beyond the gap, else -1.
     """
 
     carries: Bools
@@ -60,8 +60,8 @@ def coverage(segments: Segments) -> Coverage:
     import numpy as np
 
     carries = (segments.end > segments.seq) & ~_probes(segments)
-    highest = segments.highest(np.where(carries, segments.end, LOWEST), before=True)
-    in_order = carries & (segments.seq >= highest)
+    reached, by = _reached(segments, carries)
+    in_order = carries & (segments.seq >= reached)
     size = len(segments)
     result = Coverage(
         carries,
@@ -69,7 +69,7 @@ def coverage(segments: Segments) -> Coverage:
         np.full(size, -1, dtype=np.int64),
         np.where(carries, 1, 0).astype(np.int64),
         np.where(carries, segments.end - segments.seq, 0),
-        np.full(size, -1, dtype=np.int64),
+        np.where(carries & ~in_order, by, -1),
     )
     for rows in _sides_out_of_order(segments, carries, in_order):
         _replay(rows, segments, result)
@@ -96,6 +96,16 @@ def _probes(segments: Segments) -> Bools:
     alone = plain[carrier] & (segments.time - segments.time[carrier] < KEEP_ALIVE_AFTER)
     answer: Bools = probe | (last_byte & ~alone)
     return answer
+
+
+def _reached(segments: Segments, carries: Bools) -> tuple[Ints, Ints]:
+    """How far each side had got before each segment, and the index of the segment that showed it."""
+    import numpy as np
+
+    shown = np.where(carries, segments.end, np.where(segments.has(RST), LOWEST, segments.seq))
+    reached = segments.highest(shown, before=True)
+    advances = np.where(shown > reached, np.arange(len(segments)), LOWEST)
+    return reached, segments.highest(advances, before=True)
 
 
 def _sides_out_of_order(segments: Segments, carries: Bools, in_order: Bools) -> list[Ints]:

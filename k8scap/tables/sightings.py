@@ -19,14 +19,19 @@ if TYPE_CHECKING:
 
 AT_ONCE = 1_000_000
 """Nanoseconds within which an equal packet is a second sighting, where IP identifications tell nothing."""
-SAME_ID_WITHIN = 1_000_000_000
-"""Nanoseconds within which an equal packet of the same, telling IP identification is a second sighting."""
+SAME_ID_WITHIN = 10_000_000
+"""Nanoseconds within which an equal packet of the same, telling IP identification is a second sighting.
+
+Not more: some senders keep the identification when they send again, as RFC 1122 (3.2.1.5) allows.
+"""
+SAME_STAMP_WITHIN = 1_000_000_000
+"""The same where the sender's clock (TSval, RFC 7323) stood still: a queue between two interfaces."""
 
 
 def seen_before(segments: Segments) -> Bools:
     """Which segments are second sightings of one packet.
 
-    Equal in every field, and either of the same IP identification within a second, where the sender's
+    Equal in every field, and either of the same IP identification soon after, where the sender's
     identifications tell its packets apart; or, where they do not (IPv6, zero, constant), with data, SYN or
     FIN, within a millisecond, and before the other side could say anything.
     """
@@ -37,9 +42,9 @@ def seen_before(segments: Segments) -> Bools:
     earlier = _equal_before(segments)
     there = earlier >= 0
     gap = segments.time - segments.time[earlier]
-    near = (gap >= 0) & (gap <= SAME_ID_WITHIN)
+    near = gap <= np.where(segments.tsval > 0, SAME_STAMP_WITHIN, SAME_ID_WITHIN)
     unanswered = (segments.other < earlier) & (gap <= AT_ONCE) & (segments.end > segments.seq)
-    answer: Bools = there & near & (telling(segments) | unanswered)
+    answer: Bools = there & (gap >= 0) & ((near & telling(segments)) | unanswered)
     return answer
 
 
