@@ -47,9 +47,9 @@ def _hierarchies(mountinfo: str) -> dict[str, tuple[str, str]]:
 
 def _inside(mounted: tuple[str, str], path: str) -> Path:
     place, root = mounted
-    if ".." in path.split("/"):
-        raise FileNotFoundError("the target's cgroup lies outside of our cgroup namespace")
-    return Path(place) / Path(path).relative_to(root if path.startswith(root) else "/")
+    if ".." in path.split("/") or not Path(path).is_relative_to(root):
+        raise FileNotFoundError("the target's cgroup is not among those that are mounted here")
+    return Path(place) / Path(path).relative_to(root)
 
 
 def counters(path: Path, text: str) -> dict[str, int]:

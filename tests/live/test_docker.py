@@ -93,8 +93,11 @@ def test_the_requests_that_the_server_logged_are_in_the_capture(web, client, tmp
 
 def test_nothing_is_missing_and_the_manifest_says_who_and_where(web, client, docker_network, tmp_path):
     server, address = web
-    live = k8scap.watch(f"docker/{server.name}", seconds=60, output=tmp_path)
+    live = k8scap.watch(
+        f"docker/{server.name}", filter="tcp port 80", exact_filter=True, seconds=60, output=tmp_path
+    )
     ask(client, address, PATHS)
+    time.sleep(0.5)  # nothing is under way any more when it is stopped
     manifest = live.stop().manifest
     (file,) = live.files
 

@@ -263,19 +263,21 @@ def test_a_process_of_another_namespace_is_not_believed(new_namespace):
     assert evidence.delta(told, "Udp.OutDatagrams") is None
 
 
-def test_a_throttled_container(sampler, run_container):
-    """Half a CPU for a process that wants a whole one: the engine's own statistics are the witness."""
-    spinning = run_container("spin", "/bin/sh", "-c", "while :; do :; done", nano_cpus=500_000_000)
+def test_a_throttled_container(sampler, run_container, docker_engine):
+    """A twentieth of a CPU for a process that wants a whole one: the engine's statistics are the witness."""
+    spinning = run_container("spin", "/bin/sh", "-c", "while :; do :; done", nano_cpus=50_000_000)
+
+    def by_the_engine():
+        stats = docker_engine.api.stats(spinning.id, stream=False, one_shot=True)["cpu_stats"]
+        return stats["throttling_data"]["throttled_periods"], stats["cpu_usage"]["total_usage"] // 1000
+
     sampling = sampler(target_pid=spinning.attrs["State"]["Pid"])
     sampling.start()
     time.sleep(1.0)
-    before = spinning.stats(stream=False)["cpu_stats"]
+    before = by_the_engine()
     told = sampling.stop()
-    after = spinning.stats(stream=False)["cpu_stats"]
-    throttled = told["end"]["cpu.nr_throttled"]
-    assert 5 <= evidence.delta(told, "cpu.nr_throttled") <= throttled
-    assert before["throttling_data"]["throttled_periods"] <= throttled
-    assert throttled <= after["throttling_data"]["throttled_periods"]
-    assert before["cpu_usage"]["total_usage"] <= 1000 * told["end"]["cpu.usage_usec"] + 1000
-    assert 1000 * told["end"]["cpu.usage_usec"] <= after["cpu_usage"]["total_usage"]
+    after = by_the_engine()
+    assert before[0] <= told["end"]["cpu.nr_throttled"] <= after[0]
+    assert before[1] <= told["end"]["cpu.usage_usec"] <= after[1]
+    assert evidence.delta(told, "cpu.nr_throttled") > 0
     assert evidence.delta(told, "cpu.throttled_usec") > 0
