@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -46,15 +47,27 @@ class Run:
         ]
 
 
+class Runs:
+    """Each run once for all tests that ask for it; two at a time, as most of a run is waiting."""
+
+    def __init__(self, folder, pool):
+        self._folder = folder
+        self._pool = pool
+        self._begun = {}
+
+    def begin(self, scenario, *, seed=1, plan=()):
+        key = (scenario, seed, plan)
+        if key not in self._begun:
+            folder = self._folder / f"{len(self._begun)}"
+            self._begun[key] = self._pool.submit(Run, scenario, directory=folder, seed=seed, plan=plan)
+        return self._begun[key]
+
+    def __call__(self, scenario, *, seed=1, plan=()):
+        return self.begin(scenario, seed=seed, plan=plan).result()
+
+
 @pytest.fixture(scope="package")
 def run(tmp_path_factory):
-    """Run a scenario, once for all tests that ask for the same."""
-    runs = {}
-
-    def of(scenario, *, seed=1, plan=()):
-        key = (scenario, seed, plan)
-        if key not in runs:
-            runs[key] = Run(scenario, directory=tmp_path_factory.mktemp(scenario), seed=seed, plan=plan)
-        return runs[key]
-
-    return of
+    pool = ThreadPoolExecutor(2)
+    yield Runs(tmp_path_factory.mktemp("lab"), pool)
+    pool.shutdown(cancel_futures=True)

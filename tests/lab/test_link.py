@@ -23,6 +23,12 @@ def planned(run):
     return run("clean", plan=PLAN)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _begin(run):
+    for plan in (PLAN, (), MTU_PLAN, HOLE_PLAN):
+        run.begin("clean", plan=plan)
+
+
 def stream_of(run, *, port, nth):
     """tshark's frames (dicts) of the nth connection to a port, in its own order of first SYNs."""
     names = ("frame.number", "frame.time_epoch", "tcp.stream", "ip.src", "ip.id")

@@ -13,6 +13,13 @@ SCENARIOS = ("clean", "connection-refused", "dns-timeout", "packet-loss", "slow-
 SEEDS = (1, 2)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _begin(run):
+    for seed in SEEDS:
+        for scenario in SCENARIOS:
+            run.begin(scenario, seed=seed)
+
+
 def test_the_lab_has_these_scenarios():
     assert tuple(sorted(lab.SCENARIOS)) == SCENARIOS
     assert all(lab.SCENARIOS.values())
