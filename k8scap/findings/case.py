@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -63,12 +64,15 @@ class Case:
         last: pd.Timestamp = self.packets["time"].max()
         return last
 
+    @cached_property
     def tcp(self) -> pd.DataFrame:
         """The TCP frames that take part in a conversation."""
         packets = self.packets
         return packets[(packets["protocol"] == "TCP") & packets["stream"].notna()]
 
+    @cached_property
     def tcp_conversations(self) -> pd.DataFrame:
+        """The conversations table's TCP rows."""
         return self.conversations[self.conversations["protocol"] == "TCP"]
 
     def host(self, address: object, *, time: datetime | None = None) -> str:

@@ -38,25 +38,26 @@ _ACCEPTED = ("S1", "SF", "S2", "S3", "RSTO", "RSTR")
 
 def connection_refused(case: Case) -> list[Finding]:
     """One finding a destination (protocol, address, port) that refused."""
-    attempts = _attempts(case)
+    errors = unreachable(case)
+    attempts = _attempts(case, errors)
     refused = attempts[attempts["how"] != ""]
     if attempts.empty:
-        known = len(case.tcp_conversations())
+        known = len(case.tcp_conversations)
         reason = "no connection attempt was captured" + (
             f" (all {known:,} connections are older than the capture)" if known else ""
         )
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
     groups = refused.groupby(["protocol", "dst", "dst_port"], observed=True)
-    findings = [_finding(case, attempts, group) for _, group in groups]
+    findings = [_finding(case, attempts, group, errors) for _, group in groups]
     return findings or [_nothing(case, attempts)]
 
 
-def _attempts(case: Case) -> pd.DataFrame:
+def _attempts(case: Case, errors: pd.DataFrame) -> pd.DataFrame:
     """Conversations whose beginning was captured, with `how` they were refused ("": they were not).
 
     UDP knows no attempts: its conversations count where ICMP refused some to the same place.
     """
-    tcp, errors = case.tcp(), unreachable(case)
+    tcp = case.tcp
     rows = case.conversations.astype({"protocol": "object", "src": "object", "dst": "object"})
     told = errors.drop_duplicates(["protocol", "stream"], keep="last")
     rows = rows.merge(told[["protocol", "stream", "reason"]], on=["protocol", "stream"], how="left")
@@ -68,7 +69,7 @@ def _attempts(case: Case) -> pd.DataFrame:
     return attempts
 
 
-def _finding(case: Case, attempts: pd.DataFrame, refused: pd.DataFrame) -> Finding:
+def _finding(case: Case, attempts: pd.DataFrame, refused: pd.DataFrame, errors: pd.DataFrame) -> Finding:
     first = refused.iloc[0]
     protocol, address, port = str(first["protocol"]), str(first["dst"]), int(first["dst_port"])
     same = attempts[(attempts["protocol"] == protocol) & (attempts["dst"] == address)]
@@ -77,7 +78,7 @@ def _finding(case: Case, attempts: pd.DataFrame, refused: pd.DataFrame) -> Findi
     elsewhere = _went_elsewhere(attempts, refused)
     destination = case.endpoint(address, port, time=first["start"])
     clients = refused["src"].unique()
-    frames = _frames(case, refused)
+    frames = _frames(case, refused, errors)
     return found(
         RULE,
         case,
@@ -149,12 +150,11 @@ def _causes(refused: pd.DataFrame, *, always: bool) -> tuple[str, ...]:
     return ("rollout", "one-backend-down", "listen-queue-overflow")
 
 
-def _frames(case: Case, refused: pd.DataFrame) -> list[int]:
+def _frames(case: Case, refused: pd.DataFrame, errors: pd.DataFrame) -> list[int]:
     """The SYNs (or datagrams) and what refused them."""
-    tcp = case.tcp()
+    tcp = case.tcp
     resets = refused[refused["how"] == "reset"]
     mine = tcp[tcp["stream"].isin(resets["stream"]) & has_any(tcp, SYN | RST)]
-    errors = unreachable(case)
     protocol = refused["protocol"].iloc[0]
     told = errors[(errors["protocol"] == protocol) & errors["stream"].isin(refused["stream"])]
     return [*mine.index, *told["refused"], *told["icmp"]]

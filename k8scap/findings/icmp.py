@@ -61,7 +61,7 @@ def _errors(packets: pd.DataFrame) -> pd.DataFrame:
 
 
 def _unanswered_syns(case: Case) -> pd.DataFrame:
-    conversations, tcp = case.tcp_conversations(), case.tcp()
+    conversations, tcp = case.tcp_conversations, case.tcp
     silent = conversations.loc[conversations["state"] == "S0", "stream"]
     return _sent(tcp[tcp["stream"].isin(silent) & is_first_syn(tcp)])
 

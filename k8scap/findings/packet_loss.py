@@ -56,7 +56,7 @@ def packet_loss(case: Case) -> list[Finding]:
 
 def _segments(case: Case) -> pd.DataFrame:
     """What can get lost and be sent again, with the service of its conversation."""
-    tcp = case.tcp()
+    tcp = case.tcp
     carries = (tcp["payload_length"].fillna(0) > 0).astype(bool) | has_any(tcp, SYN | FIN)
     probes = tcp["keep_alive"] | tcp["zero_window_probe"]
     return _with_service(case, tcp[carries & ~probes].reset_index())
@@ -64,7 +64,7 @@ def _segments(case: Case) -> pd.DataFrame:
 
 def _with_service(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
     """Adds service, service_port (who was connected to) and to_service (the row went there)."""
-    conversations = case.tcp_conversations()[["stream", "dst", "dst_port"]]
+    conversations = case.tcp_conversations[["stream", "dst", "dst_port"]]
     services = conversations.set_axis(["stream", "service", "service_port"], axis=1)
     joined = rows.merge(services, on="stream", how="left")
     address = joined["dst"].astype("object") == joined["service"].astype("object")

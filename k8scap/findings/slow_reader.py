@@ -42,7 +42,7 @@ THRESHOLDS = {
 
 def slow_reader(case: Case) -> list[Finding]:
     """One finding a reader (a service's address and port, or a client's address at a service)."""
-    tcp = case.tcp()
+    tcp = case.tcp
     announced = int((tcp["window"].notna() & ~has_any(tcp, SYN | RST)).sum())
     if not announced:
         reason = "no TCP segment that announces a window was captured"
@@ -60,7 +60,7 @@ def _stalls(case: Case) -> pd.DataFrame:
     closed = closed_windows(case, waiting_ms=WAITING_MS)
     full = full_windows(case, at_least_ms=FULL_MS, rtt_factor=FULL_RTT_FACTOR)
     stalls = pd.concat([closed, full], ignore_index=True)
-    services = case.tcp_conversations()[["stream", "dst", "dst_port"]]
+    services = case.tcp_conversations[["stream", "dst", "dst_port"]]
     joined = stalls.merge(services.astype({"dst": "object"}), on="stream", how="left")
     joined = joined.rename(columns={"dst": "service", "dst_port": "service_port"})
     at_service = (joined["reader"] == joined["service"]) & (joined["reader_port"] == joined["service_port"])
@@ -100,7 +100,7 @@ def _finding(case: Case, stalls: pd.DataFrame) -> Finding:
 
 def _conversations(case: Case, stall: pd.Series) -> pd.DataFrame:
     """The conversations that could have stalled likewise: this reader's, at this service."""
-    tcp = case.tcp_conversations()
+    tcp = case.tcp_conversations
     at = (tcp["dst"] == stall["service"]) & (tcp["dst_port"] == stall["service_port"])
     mine = (tcp["src"] == stall["reader"]) | bool(stall["reads_at_service"])
     same: pd.DataFrame = tcp[at & mine]

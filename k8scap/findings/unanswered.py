@@ -35,11 +35,13 @@ def unanswered_connections(case: Case, rule: str, thresholds: Mapping[str, float
     A lone SYN proves nothing (its answer may have come after the capture's end), nor does silence in a
     capture that may hold one direction only. An attempt that ICMP refused was answered.
     """
-    silent = case.tcp_conversations()
-    silent = silent[(silent["state"] == "S0") & ~silent["stream"].isin(unreachable(case)["stream"])]
+    errors = unreachable(case)
+    told = errors.loc[errors["protocol"] == "TCP", "stream"]
+    silent = case.tcp_conversations
+    silent = silent[(silent["state"] == "S0") & ~silent["stream"].isin(told)]
     if silent.empty or one_direction(case):
         return Unanswered([], frozenset(int(s) for s in silent["stream"]))
-    tcp = case.tcp()
+    tcp = case.tcp
     syns = tcp[tcp["stream"].isin(silent["stream"]) & is_first_syn(tcp)]
     counts = syns["stream"].value_counts()
     repeated = silent[silent["stream"].isin(counts[counts > 1].index)]
@@ -54,7 +56,7 @@ def _finding(
     first = attempts.iloc[0]
     address, port = str(first["dst"]), int(first["dst_port"])
     sent = syns[syns["stream"].isin(attempts["stream"])]
-    tcp = case.tcp_conversations()
+    tcp = case.tcp_conversations
     same = tcp[(tcp["dst"] == first["dst"]) & (tcp["dst_port"] == first["dst_port"])]
     always = len(same) == len(attempts)
     destination = case.endpoint(address, port, time=first["start"])

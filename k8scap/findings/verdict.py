@@ -106,7 +106,7 @@ def one_direction(case: Case) -> str:
     words = set(case.filter.replace("src or dst", "").replace("(", " ").split())
     if words & _DIRECTIONS or "[" in case.filter:
         return f"the capture filter ({case.filter}) may keep only one direction, or only some packets"
-    tcp = case.tcp_conversations()
+    tcp = case.tcp_conversations
     if len(tcp) > 1 and bool((tcp["packets_sent"] == 0).all()):
         return "the capture holds one direction only"
     return ""

@@ -35,7 +35,7 @@ def waits(case: Case) -> pd.DataFrame:
 
 def _patience(case: Case, rows: pd.DataFrame) -> pd.Series:
     """When it was given up, by stream: the end of a closed conversation, else the capture's."""
-    tcp = case.tcp_conversations()
+    tcp = case.tcp_conversations
     ends = tcp["end"].where(tcp["state"].isin(_CLOSED), case.end).set_axis(tcp["stream"])
     until: pd.Series = rows["stream"].map(ends).fillna(case.end)
     return until
@@ -44,7 +44,7 @@ def _patience(case: Case, rows: pd.DataFrame) -> pd.Series:
 def _path_rtt(case: Case, rows: pd.DataFrame) -> pd.Series:
     """By server: the handshakes' median, as no receiver delays those; else the quick tenth of the ACKs."""
     samples = case.round_trips.merge(
-        case.tcp_conversations()[["stream", "dst", "dst_port"]], on="stream", suffixes=("", "_server")
+        case.tcp_conversations[["stream", "dst", "dst_port"]], on="stream", suffixes=("", "_server")
     )
     toward = samples[
         (samples["dst"].astype("object") == samples["dst_server"].astype("object"))
@@ -68,32 +68,34 @@ def _stalls_ms(case: Case, rows: pd.DataFrame) -> pd.Series:
     import pandas as pd
 
     events = case.retransmissions[case.retransmissions["kind"] != "spurious"].dropna(subset="waited_ms")
-    starts = events["time"] - pd.to_timedelta(events["waited_ms"], unit="ms")
-    of: dict[object, list[tuple[pd.Timestamp, pd.Timestamp]]] = {}
-    for stream, start, end in zip(events["stream"], starts, events["time"], strict=True):
-        of.setdefault(stream, []).append((start, end))
+    events = events.assign(first=events["time"] - pd.to_timedelta(events["waited_ms"], unit="ms"))
+    of = dict(iter(events[["stream", "first", "time"]].groupby("stream")))
     stalls = [
-        overlap_seconds(of[stream], start, end) * 1000.0 if stream in of else 0.0
+        _covered_ms(of[stream], start, end) if stream in of else 0.0
         for stream, start, end in zip(rows["stream"], rows["request_end"], rows["wait_end"], strict=True)
     ]
     return pd.Series(stalls, index=rows.index, dtype="float64")
+
+
+def _covered_ms(events: pd.DataFrame, start: pd.Timestamp, end: pd.Timestamp) -> float:
+    near = events[(events["time"] > start) & (events["first"] < end)]
+    return overlap_seconds(zip(near["first"], near["time"], strict=True), start, end) * 1000.0
 
 
 def _window_closed(case: Case, rows: pd.DataFrame) -> pd.Series:
     """The client said, during the exchange, that it could take nothing: the server had to wait for it."""
     import pandas as pd
 
-    tcp = case.tcp()
-    closed = tcp[tcp["zero_window"]]
-    times: dict[tuple[object, str], list[pd.Timestamp]] = {}
-    for stream, src, time in zip(closed["stream"], closed["src"], closed["time"], strict=True):
-        times.setdefault((stream, str(src)), []).append(time)
-    columns = (rows[c] for c in ("stream", "src", "request_start", "wait_end"))
-    return pd.Series(
-        [
-            any(start <= time <= end for time in times.get((stream, str(src)), ()))
-            for stream, src, start, end in zip(*columns, strict=True)
-        ],
-        index=rows.index,
-        dtype="bool",
+    closed = case.tcp.loc[case.tcp["zero_window"], ["time", "stream", "src"]].astype({"src": "object"})
+    asked = rows[["stream", "src", "request_start", "wait_end"]].astype({"src": "object"})
+    asked = asked.assign(row=rows.index).sort_values("request_start", kind="stable")
+    first = pd.merge_asof(
+        asked.dropna(subset="request_start"),
+        closed.sort_values("time", kind="stable"),
+        left_on="request_start",
+        right_on="time",
+        by=["stream", "src"],
+        direction="forward",
     )
+    within = first.loc[first["time"] <= first["wait_end"], "row"]
+    return pd.Series(rows.index.isin(within), index=rows.index)
