@@ -1,8 +1,8 @@
 """dns-timeout: lookups that nobody answered, or that were answered after more than a second.
 
-An answer of any kind is an answer: NXDOMAIN and SERVFAIL are not this rule's. Multicast lookups (mDNS,
-LLMNR) need none and are left out, and so is what was asked shortly before the capture ended, unless the
-client gave up waiting and asked again.
+An answer of any kind is an answer: NXDOMAIN and SERVFAIL are not this rule's. Lookups sent to all (mDNS,
+LLMNR, broadcast) need none and are left out, and so is what was asked shortly before the capture ended,
+unless the client gave up waiting and asked again.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ THRESHOLDS = {
     "race_ms": RACE_MS,
 }
 _NAMES_SHOWN = 3
+_BROADCAST = "255.255.255.255"
 _QUESTION = ["src", "query", "type"]
 
 
@@ -63,8 +64,10 @@ def dns_timeout(case: Case) -> list[Finding]:
 
 
 def _unicast(lookups: pd.DataFrame) -> pd.DataFrame:
-    multicast = [a for a in lookups["dst"].dropna().unique() if ip_address(str(a)).is_multicast]
-    return lookups[~lookups["dst"].isin(multicast)].astype({"src": "object", "dst": "object"})
+    to_all = [
+        a for a in lookups["dst"].dropna().unique() if a == _BROADCAST or ip_address(str(a)).is_multicast
+    ]
+    return lookups[~lookups["dst"].isin(to_all)].astype({"src": "object", "dst": "object"})
 
 
 def _with_outcome(case: Case, lookups: pd.DataFrame) -> pd.DataFrame:

@@ -12,10 +12,12 @@ from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.flags import FIN, SYN, has_any
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.steps import inside
-from k8scap.findings.unanswered import unanswered_connections
+from k8scap.findings.unanswered import CRITICAL_SYNS, unanswered_connections
 from k8scap.findings.verdict import found, lost_packets, not_judged, ruled_out
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
     from k8scap.findings.case import Case
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 RULE = "packet-loss"
 MIN_LOST = 3
 WARNING_SHARE = 0.005
+CRITICAL_LOST = 10
 CRITICAL_SHARE = 0.05
 STALLED_SHARE = 0.05
 STALLED_SECONDS = 1.0
@@ -31,10 +34,12 @@ DUPLICATE_MS = 0.1
 THRESHOLDS = {
     "min_lost": MIN_LOST,
     "warning_share": WARNING_SHARE,
+    "critical_lost": CRITICAL_LOST,
     "critical_share": CRITICAL_SHARE,
     "stalled_share": STALLED_SHARE,
     "stalled_seconds": STALLED_SECONDS,
     "duplicate_ms": DUPLICATE_MS,
+    "critical_syns": CRITICAL_SYNS,
 }
 _LOST = ("syn", "fin", "timeout", "fast")
 _PATH = ["src", "dst", "service_port", "to_service"]
@@ -90,21 +95,28 @@ def _events(case: Case, segments: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_path(case: Case, lost: pd.DataFrame, segments: pd.DataFrame) -> list[Finding]:
-    """A lossy path is found by itself; losses too thin on each path are judged together, by service."""
-    findings, thin = [], []
-    for key, events in lost.groupby(_PATH, observed=True):
-        sent = segments[(segments[_PATH] == list(key)).all(axis=1)]
-        if _severity(events, sent) == "info":
-            thin.append(events)
-        else:
-            findings.append(_finding(case, events, sent))
-    if not thin:
-        return findings
+    """A lossy path is found by itself; losses too thin on each are judged by service, then all together."""
     import pandas as pd
 
-    for key, events in pd.concat(thin).groupby(_SERVICE, observed=True):
-        findings.append(_finding(case, events, segments[(segments[_SERVICE] == list(key)).all(axis=1)]))
-    return findings
+    findings, rest = [], lost
+    for keys in (_PATH, _SERVICE):
+        thin = [rest.iloc[:0]]
+        for events, sent in _groups(rest, segments, keys):
+            if _severity(events, sent) == "info":
+                thin.append(events)
+            else:
+                findings.append(_finding(case, events, sent))
+        rest = pd.concat(thin)
+    return findings if rest.empty else [*findings, _finding(case, rest, segments)]
+
+
+def _groups(
+    events: pd.DataFrame, segments: pd.DataFrame, keys: list[str]
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Events with the same `keys`, and all segments that have these too."""
+    rows = segments.groupby(keys, observed=True).indices
+    for key, group in events.groupby(keys, observed=True):
+        yield group, segments.iloc[rows[key]]
 
 
 def _severity(events: pd.DataFrame, sent: pd.DataFrame) -> Severity:
@@ -113,7 +125,7 @@ def _severity(events: pd.DataFrame, sent: pd.DataFrame) -> Severity:
     stalled = _stalled(events)
     if len(events) < MIN_LOST:
         return "info"
-    if share >= CRITICAL_SHARE:
+    if share >= CRITICAL_SHARE and len(events) >= CRITICAL_LOST:
         return "critical"
     if share >= WARNING_SHARE or stalled >= max(STALLED_SECONDS, STALLED_SHARE * wall):
         return "warning"
@@ -133,12 +145,12 @@ def _sent_first(events: pd.DataFrame) -> pd.Series:
 
 def _finding(case: Case, events: pd.DataFrame, sent: pd.DataFrame) -> Finding:
     frames = [*events["number"], *events["repeats"].dropna()]
-    source, destination, address, port = _ends(case, events)
+    source, destination = _side(case, events, "src"), _side(case, events, "dst")
+    address, port = str(events["service"].iloc[0]), int(events["service_port"].iloc[0])
     seen = events["repeats"].notna()
-    where = _where(seen)
     title = (
         f"{len(events):,} of {len(sent):,} segments ({len(events) / len(sent):.2%}) from {source} to "
-        f"{destination} had to be sent again{where}"
+        f"{destination} had to be sent again{_where(seen)}"
     )
     otherwise = f"{address_filter('addr', address)} && tcp.port == {port} && tcp.analysis.retransmission"
     return found(
@@ -161,14 +173,19 @@ def _finding(case: Case, events: pd.DataFrame, sent: pd.DataFrame) -> Finding:
     )
 
 
-def _ends(case: Case, events: pd.DataFrame) -> tuple[str, str, str, int]:
-    """Sender and receiver as people read them, and the far end's address and the service's port."""
+def _side(case: Case, events: pd.DataFrame, column: str) -> str:
+    """Who sent (`column` src) or should have received (dst): the one there is, or how many."""
+    is_service = events["to_service"] == (column == "dst")
     first = events.iloc[0]
-    service = case.endpoint(first["service"], first["service_port"], time=first["time"])
-    clients = (events["src"] if first["to_service"] else events["dst"]).unique()
-    client = case.host(clients[0]) if len(clients) == 1 else f"{len(clients)} clients"
-    source, destination = (client, service) if first["to_service"] else (service, client)
-    return source, destination, str(first["service"]), int(first["service_port"])
+    who = {
+        (address, port)
+        for address, port in zip(events[column], events["service_port"].where(is_service, 0), strict=True)
+    }
+    if len(who) == 1:
+        port = first["service_port"] if is_service.iloc[0] else None
+        return case.endpoint(first[column], port, time=first["time"])
+    noun = "services" if is_service.all() else "hosts" if is_service.any() else "clients"
+    return f"{len(who):,} {noun}"
 
 
 def _where(seen: pd.Series) -> str:

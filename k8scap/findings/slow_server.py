@@ -29,6 +29,7 @@ WARNING_SHARE = 0.2
 CRITICAL_SHARE = 0.5
 CRITICAL_MS = 1000.0
 UNANSWERED_MS = 5000.0
+GIVE_UP_MS = 60000.0
 TIMER_MS = 9000.0
 TIMER_SPREAD = 0.02
 POLLER_MS = 1000.0
@@ -40,6 +41,7 @@ THRESHOLDS = {
     "critical_share": CRITICAL_SHARE,
     "critical_ms": CRITICAL_MS,
     "unanswered_ms": UNANSWERED_MS,
+    "give_up_ms": GIVE_UP_MS,
     "timer_ms": TIMER_MS,
     "timer_spread": TIMER_SPREAD,
     "poller_ms": POLLER_MS,
@@ -56,7 +58,7 @@ def slow_server(case: Case) -> list[Finding]:
     if case.exchanges["response_start"].isna().all():
         reason = one_direction(case) or "no request in this capture was answered"
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=len(case.exchanges))]
-    rows = waits(case)
+    rows = waits(case, give_up_ms=GIVE_UP_MS)
     rows = rows[rows["answered"] | (rows["wait_ms"] >= UNANSWERED_MS)]
     findings = [
         finding

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from k8scap.model import Finding
 
 
+CRITICAL_SYNS = 3
+
+
 @dataclass(frozen=True)
 class Unanswered:
     """Findings on destinations that stayed silent, and the TCP streams that they speak of."""
@@ -60,14 +63,15 @@ def _finding(
     same = tcp[(tcp["dst"] == first["dst"]) & (tcp["dst_port"] == first["dst_port"])]
     always = len(same) == len(attempts)
     destination = case.endpoint(address, port, time=first["start"])
+    connections = "1 connection" if len(attempts) == 1 else f"{len(attempts):,} connections"
     clients = attempts["src"].astype("object").unique()
     answered = "" if always else f" ({len(same) - len(attempts):,} others were answered)"
     otherwise = f"{address_filter('dst', address)} && tcp.dstport == {port} && tcp.flags.syn == 1"
     return found(
         rule,
         case,
-        title=f"{destination} answered none of {len(sent):,} SYNs of {len(attempts):,} connections{answered}",
-        severity="critical" if always else "warning",
+        title=f"{destination} answered none of {len(sent):,} SYNs, in {connections}{answered}",
+        severity="critical" if always and len(sent) >= CRITICAL_SYNS else "warning",
         certainty=0.9,
         consistent_with=_CAUSES_ALWAYS if always else _CAUSES_SOMETIMES,
         source=case.host(clients[0]) if len(clients) == 1 else f"{len(clients)} clients",

@@ -17,28 +17,32 @@ _LOW = 0.1
 _CLOSED = ("SF", "S2", "S3", "RSTO", "RSTR", "RSTRH", "SH", "SHR")
 
 
-def waits(case: Case) -> pd.DataFrame:
+def waits(case: Case, *, give_up_ms: float) -> pd.DataFrame:
     """The exchanges with `answered` (bool), `wait_end` (time), `rtt_ms` and `wait_ms` (float64, ≥ 0).
 
     `rtt_ms` is the round trip between the capture point and the server (0 where nothing measured it).
-    A request without an answer waits until its conversation closes, or until the capture ends.
+    A request without an answer waits until its conversation closes or the capture ends, and no longer
+    than `give_up_ms`.
     Exchanges in which the client had closed its window are left out.
     """
     rows = case.exchanges.copy()
     rows["answered"] = rows["response_start"].notna()
-    rows["wait_end"] = rows["response_start"].fillna(_patience(case, rows))
+    rows["wait_end"] = rows["response_start"].fillna(_patience(case, rows, give_up_ms))
     rows["rtt_ms"] = _path_rtt(case, rows)
     between = (rows["wait_end"] - rows["request_end"]).dt.total_seconds() * 1000.0
     rows["wait_ms"] = (between - rows["rtt_ms"] - _stalls_ms(case, rows)).clip(lower=0.0)
     return rows[~_window_closed(case, rows)]
 
 
-def _patience(case: Case, rows: pd.DataFrame) -> pd.Series:
+def _patience(case: Case, rows: pd.DataFrame, give_up_ms: float) -> pd.Series:
     """When it was given up, by stream: the end of a closed conversation, else the capture's."""
     tcp = case.tcp_conversations
     ends = tcp["end"].where(tcp["state"].isin(_CLOSED), case.end).set_axis(tcp["stream"])
+    import pandas as pd
+
     until: pd.Series = rows["stream"].map(ends).fillna(case.end)
-    return until
+    given_up = rows["request_end"] + pd.Timedelta(milliseconds=give_up_ms)
+    return until.where(until < given_up, given_up)
 
 
 def _path_rtt(case: Case, rows: pd.DataFrame) -> pd.Series:
