@@ -69,6 +69,7 @@ class Recorder:
         self._on_end = on_end
         self._copies = copies
         self._answered = threading.Event()
+        self._given_up = False
         self._process: Process | None = None
         self._thread = threading.Thread(target=self._record, name="k8scap-recorder", daemon=True)
 
@@ -114,6 +115,7 @@ class Recorder:
 
     def give_up(self) -> None:
         """Kill tcpdump, and wait until all that came from it is written."""
+        self._given_up = True
         self._signal(signal.SIGKILL)
         if self._thread.ident is not None:
             self.ended.wait(_PATIENCE)
@@ -148,6 +150,8 @@ class Recorder:
         try:
             argv = bound_to_us(nsenter_argv(self._namespace, self.command))
             self._process = process = self._runner.start(argv, pass_fds=(self._namespace.fd,))
+            if self._given_up:
+                process.kill()
             errors = threading.Thread(
                 target=self._listen, args=(process,), name="k8scap-tcpdump-errors", daemon=True
             )

@@ -52,9 +52,14 @@ class LiveCapture:
 
     def start(self) -> Self:
         """Return when every tcpdump listens; raises what kept one from it, and then leaves nothing behind."""
-        self._crew.begin()
-        self.started_at = time.monotonic()
         signals.register(self)
+        try:
+            self._crew.begin()
+        except BaseException:
+            signals.forget(self)
+            self._done.set()
+            raise
+        self.started_at = time.monotonic()
         self._thread.start()
         return self
 

@@ -1,4 +1,4 @@
-"""The captures that run in this process, and how they end with it: on SIGTERM, SIGHUP and a normal exit."""
+"""The captures that run in this process, and how they end with it: on signals and on a normal exit."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-_NUMBERS = (signal.SIGTERM, signal.SIGHUP)
 _LAST_WAIT = 15.0  # seconds, for a capture to be closed when the interpreter ends
+_DEFAULTS = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
 
 
 class Endable(Protocol):
@@ -22,10 +26,13 @@ class Endable(Protocol):
 
 
 _running: set[Endable] = set()
+_asked_early: list[str] = []
 
 
 def register(capture: Endable) -> None:
     _running.add(capture)
+    if _asked_early:
+        capture.request_stop(_asked_early[0])
 
 
 def forget(capture: Endable) -> None:
@@ -34,29 +41,37 @@ def forget(capture: Endable) -> None:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """On SIGTERM and SIGHUP, end the captures that run, keeping what came; without one, end the process.
+    """On Ctrl-C, SIGTERM and SIGHUP, end the captures that run, keeping what came; without one, the process.
 
-    Handlers that somebody else has set are left alone, those that were here before come back. Outside
-    the main thread, where Python takes no handlers, this does nothing.
+    Handlers that somebody else has set are left alone. Outside the main thread, where Python takes no
+    handlers, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    ours = [number for number in _NUMBERS if signal.getsignal(number) is signal.SIG_DFL]
+    before = {number: signal.getsignal(number) for number in _DEFAULTS}
+    ours = [number for number, handler in _DEFAULTS.items() if before[number] == handler]
     for number in ours:
         signal.signal(number, _end_all)
     try:
         yield
     finally:
         for number in ours:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, before[number])
+        if ours:
+            _asked_early.clear()
 
 
 def _end_all(number: int, _frame: FrameType | None) -> None:
-    if not _running:
-        raise SystemExit(128 + number)
+    reason = "interrupted" if number == signal.SIGINT else "terminated"
     for capture in tuple(_running):
-        capture.request_stop("terminated")
+        capture.request_stop(reason)
+    if _running:
+        return
+    # An exception out of a handler is lost where it meets a callback of Python's own (an import's, say):
+    # then the capture that was about to start ends as soon as it has.
+    _asked_early.append(reason)
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
 @atexit.register
