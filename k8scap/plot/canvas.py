@@ -1,0 +1,119 @@
+"""What every view draws on: axes, colours that the colour-blind can tell apart, words in an empty plot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
+"""Okabe and Ito's, in an order in which neighbours differ in brightness too."""
+
+OTHERS = "#8C8C8C"
+ALARM = "#D55E00"
+SIZE = (9.0, 4.2)
+RASTERIZE_FROM = 3000
+"""More marks than these are drawn as pixels in a vector picture."""
+
+_WIDE = 20.0
+
+
+def axes_or_new(ax: Axes | None, *, height: float = SIZE[1]) -> Axes:
+    """`ax`, or that of a new figure that pyplot knows (so a notebook shows it)."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(SIZE[0], height), layout="constrained")[1]
+
+
+def detached_axes(*, height: float = SIZE[1]) -> Axes:
+    """Axes of a figure that nothing else holds: gone with its last reference."""
+    from matplotlib.figure import Figure
+
+    axes: Axes = Figure(figsize=(SIZE[0], height), layout="constrained").subplots()
+    return axes
+
+
+def table_of(data: Any, name: str) -> pd.DataFrame:
+    """The table itself, or that of the capture under `name`."""
+    table: pd.DataFrame = getattr(data, name, data)
+    return table
+
+
+def name_of(data: Any, address: Any) -> str:
+    """Who an address is: by the capture's names, or the address. Never mathtext."""
+    names = getattr(data, "names", None)
+    text = names.of(str(address)) if names is not None and hasattr(names, "of") else str(address)
+    return literal(shortened(text))
+
+
+def shortened(text: str, *, most: int = 28) -> str:
+    """A long name with its middle left out: pods differ at the end, and services at the beginning."""
+    keep = (most - 1) // 2
+    return text if len(text) <= most else f"{text[:keep]}…{text[-keep:]}"
+
+
+def literal(text: str) -> str:
+    """Text from the wire as text: no mathtext between dollars, no control characters."""
+    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return plain.replace("$", r"\$")
+
+
+def port_of(port: Any) -> str:
+    import pandas as pd
+
+    return "" if pd.isna(port) else f":{int(port)}"
+
+
+def say_empty(ax: Axes, text: str) -> Axes:
+    """Axes that say in words why there is nothing to see."""
+    ax.set_axis_off()
+    ax.text(
+        0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes, fontsize="large", color="#555555"
+    )
+    return ax
+
+
+def seconds_since(times: pd.Series, start: pd.Timestamp) -> pd.Series:
+    """Times as seconds (float64) after `start`."""
+    return (times - start).dt.total_seconds()
+
+
+def time_axis(ax: Axes, start: pd.Timestamp) -> None:
+    ax.set_xlabel(f"seconds since {start:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def tidy(ax: Axes, *, legend: bool = True) -> Axes:
+    """Light grid, no frame on top and right; the legend beside the plot, where it covers nothing."""
+    ax.grid(visible=True, color="#DDDDDD", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+    if legend and ax.get_legend_handles_labels()[1]:
+        ax.legend(
+            loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False, fontsize="small"
+        )
+    return ax
+
+
+def wants_log(values: pd.Series) -> bool:
+    """Whether positive values spread so far that a linear axis would hide most of them."""
+    positive = values[values > 0]
+    return len(positive) > 0 and positive.max() > _WIDE * positive.median()
+
+
+def milliseconds(value: float) -> str:
+    """A duration in milliseconds as people write it: 0.12 ms, 4.1 ms, 230 ms, 1.2 s."""
+    return f"{value / 1000:.3g} s" if value >= 1000 else f"{value:.3g} ms"
+
+
+def bytes_text(value: float) -> str:
+    """A number of bytes in decimal units: 512 B, 4.1 kB, 2.3 MB."""
+    step = 1000.0
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < step:
+            return f"{value:.3g} {unit}"
+        value /= step
+    return f"{value:.3g} TB"
