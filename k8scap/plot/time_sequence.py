@@ -36,7 +36,7 @@ def time_sequence(data: Any, *, stream: int | None = None, ax: Axes | None = Non
 
     A bar is a segment, from its first byte to its last; an orange-red one was sent before. The step below is
     what the other side has acknowledged, the one above how far its window lets the sender go; where they
-    meet, the receiver stops the sender. Green bars are selective ACKs. `data` is a capture or its packets;
+    meet, the receiver stops the sender. Light blue bars are selective ACKs. `data` is a capture or its packets;
     `stream` None takes the connection with the most retransmitted segments, else with the most bytes.
     Raises SchemaError.
     """
@@ -80,7 +80,8 @@ def _busier_direction(mine: pd.DataFrame) -> pd.DataFrame:
         return with_data
     side = with_data.groupby(["src", "src_port"], observed=True).ngroup()
     busier = with_data["payload_length"].groupby(side).sum().sort_values().index[-1]
-    return with_data.loc[side == busier]
+    sent: pd.DataFrame = with_data.loc[side == busier]
+    return sent
 
 
 def _repeated(data: Any, sent: pd.DataFrame) -> pd.Series:
@@ -113,6 +114,8 @@ def _segments(ax: Axes, sent: pd.DataFrame, start: pd.Timestamp, again: pd.Serie
                 label=label,
                 zorder=3,
             )
+    # a segment is a dot of a large transfer: what was sent again gets a mark that is seen at any scale
+    ax.scatter(x[again], (low + high)[again] / 2, s=20, color=ALARM, zorder=4, rasterized=many)
     return int(again.sum())
 
 
@@ -133,9 +136,8 @@ def _marks(ax: Axes, back: pd.DataFrame, start: pd.Timestamp) -> None:
             seconds_since(blocks["time"], start),
             blocks["sack_left"].astype("int64"),
             blocks["sack_right"].astype("int64"),
-            color=COLORS[2],
-            linewidth=1.0,
-            alpha=0.5,
+            color=COLORS[4],
+            linewidth=1.2,
             label="selective ACK",
             zorder=2,
         )
