@@ -138,6 +138,20 @@ def test_forbidden_user_namespaces_are_said_with_the_command(tmp_path):
     assert "sysctl user.max_user_namespaces" in next_step
 
 
+@pytest.mark.parametrize(("tool", "package"), [("ip", "iproute2"), ("tcpdump", "tcpdump")])
+def test_a_missing_tool_is_named_with_its_package(tmp_path, monkeypatch, tool, package):
+    tools, output = tmp_path / "bin", tmp_path / "out"
+    tools.mkdir()
+    for name in {"ip", "tcpdump", "nsenter", "ss", "tshark", "unshare", "setpriv"} - {tool}:
+        (tools / name).symlink_to(shutil.which(name))
+    monkeypatch.setenv("PATH", str(tools))
+    done = run_program("clean", output, "x", home=tmp_path)
+    kind, message, next_step = done.stdout.strip().split("|")
+    assert (kind, next_step) == ("ToolMissingError", f"apt-get install {package}")
+    assert message == f"{tool} is not installed here."
+    assert list(output.iterdir()) == []
+
+
 def test_an_unknown_scenario_is_refused_with_what_is_near(tmp_path):
     with pytest.raises(UsageError, match="packet-loss") as refusal:
         lab.run("packet-lost", directory=tmp_path)

@@ -7,6 +7,7 @@ from hashlib import blake2b
 
 import pytest
 
+import k8scap
 from k8scap import lab
 
 SCENARIOS = ("clean", "connection-refused", "dns-timeout", "packet-loss", "slow-reader", "slow-server")
@@ -127,6 +128,14 @@ def test_dns_timeout_leaves_one_name_unanswered(run, seed):
     assert len(asked) == attempts
     assert silent.tshark("dns.id", where=f'dns.flags.response == 1 && dns.qry.name == "{name}"') == []
     assert [job["attempts"] for job in silent.jobs("dns") if job["answer"] is None] == [attempts]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_each_raises_the_finding_that_it_is_named_after_and_no_other(run, scenario, seed):
+    findings = k8scap.diagnose(run(scenario, seed=seed).capture)
+    raised = {finding.rule for finding in findings if finding.status == "found"}
+    assert raised == ({scenario} if scenario != "clean" else set())
 
 
 def test_the_same_seed_draws_the_same_run(run, tmp_path_factory):
