@@ -158,7 +158,7 @@ def require_tools(runner: Runner, *tools: str) -> None:
 def require_permission() -> None:
     """Raise NotPermittedError unless we may enter namespaces (CAP_SYS_ADMIN, as root has it)."""
     if not _effective_capabilities() >> _CAP_SYS_ADMIN & 1:
-        raise NotPermittedError("Entering a network namespace needs root.", next_step=_as_root())
+        raise NotPermittedError("Entering a network namespace needs root.", next_step=as_root())
 
 
 def _effective_capabilities() -> int:
@@ -168,7 +168,8 @@ def _effective_capabilities() -> int:
     return 0
 
 
-def _as_root() -> str:
+def as_root() -> str:
+    """The command to type where root is needed."""
     command = sys.argv if Path(sys.argv[0]).name == "k8scap" else ["k8scap", "capture", "TARGET"]
     return f"sudo {shlex.join(command)}"
 
@@ -188,7 +189,7 @@ def _open(path: Path, *, what: str, gone: Exception) -> int:
     try:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except PermissionError:
-        raise NotPermittedError(f"Opening {what} needs root.", next_step=_as_root()) from None
+        raise NotPermittedError(f"Opening {what} needs root.", next_step=as_root()) from None
     except OSError as error:
         if error.errno in _GONE:
             raise gone from None

@@ -48,7 +48,11 @@ def _show(bar: Any, live: LiveCapture) -> None:
 
 
 def _bar(seconds: float | None) -> Any:
-    from tqdm.auto import tqdm
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that ipywidgets is not there: then the bar is text, which will do
+        from tqdm.auto import tqdm
 
     layout = "{desc}: {n:.0f}/{total:.0f} s {bar} {postfix}" if seconds else "{desc}: {n:.0f} s, {postfix}"
     return tqdm(desc="capturing", total=seconds, bar_format=layout, file=sys.stderr, leave=False)

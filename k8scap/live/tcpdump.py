@@ -13,7 +13,7 @@ from k8scap.errors import (
     K8scapError,
     NotPermittedError,
 )
-from k8scap.live.netns import nsenter_argv
+from k8scap.live.netns import as_root, nsenter_argv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,7 +151,7 @@ def explain(said: Sequence[str], *, interface: str) -> K8scapError:
             f"tcpdump cannot listen on {interface}: {text}.", next_step="k8scap netns TARGET"
         )
     if _REFUSED.search(text):
-        return NotPermittedError(f"tcpdump may not listen on {interface}: {text}.", next_step="sudo k8scap …")
+        return NotPermittedError(f"tcpdump may not listen on {interface}: {text}.", next_step=as_root())
     return CaptureBrokenError(
         f"tcpdump ended on {interface}: {text or 'it said nothing'}.", next_step="capture again."
     )

@@ -109,6 +109,23 @@ def test_it_is_watched_while_it_runs(pair, tmp_path):
     assert not running.running
 
 
+def test_progress_shows_packets_bytes_and_drops(pair, tmp_path, capfd):
+    pair.keep_sending(pause=0.01)
+
+    live.capture(pair.target, seconds=1.6, output=tmp_path, progress=True)
+    shown = capfd.readouterr()
+
+    assert re.search(r"capturing: \d/2 s .*[1-9]\d* packets, \d+\.\d kB, 0 dropped", shown.err)
+    assert shown.out == ""
+
+
+@pytest.mark.parametrize("progress", [False, None])
+def test_no_progress_where_nobody_looks(pair, tmp_path, capfd, progress):
+    live.capture(pair.target, seconds=1.3, output=tmp_path, progress=progress)
+
+    assert capfd.readouterr() == ("", "")
+
+
 # ---- limits ----
 
 
