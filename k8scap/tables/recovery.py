@@ -47,7 +47,7 @@ def kinds(segments: Segments, cover: Coverage, event: Ints, verdicts: Texts) -> 
     flags, payload = segments.flags[event], segments.payload[event]
     acknowledged = segments.heard(segments.highest(segments.ack))[event] >= segments.end[event]
     unneeded = acknowledged | _reported_twice(segments, event)
-    own = np.where(_provoked(segments)[event], "fast", "timeout")
+    own = np.where(_provoked(segments, event), "fast", "timeout")
     kind = np.where(unneeded, "spurious", own)
     kind = np.where(cover.fills[event], _of_fills(segments, cover, event, own, verdicts), kind)
     kind = np.where((flags & FIN != 0) & (payload == 0), "fin", kind)
@@ -94,21 +94,35 @@ def _sent_after(segments: Segments, late: Ints, opener: Ints) -> Ints:
     return np.where(by_time != 0, by_time, np.where(counted, np.sign(step), 0))
 
 
-def _provoked(segments: Segments) -> Bools:
-    """Segments sent on the other side's report of a gap, just heard (RFC 6675, RFC 5681)."""
+def _provoked(segments: Segments, event: Ints) -> Bools:
+    """Events that answer what the other side had just said: that it lacks these bytes.
+
+    It says so by three duplicate ACKs (RFC 5681) or a selective ACK from beyond (RFC 6675); and, until all
+    is acknowledged that was sent when the recovery began, by any partial acknowledgment (RFC 6582).
+    """
     import numpy as np
 
     from k8scap.tables.handshakes import handshakes
 
-    if not len(segments):
+    if not len(event):
         return np.zeros(0, dtype=bool)
     round_trip = np.maximum(handshakes(segments).round_trip, PROMPT)[segments.flow]
-    prompt = segments.time - segments.heard(segments.time) <= round_trip
+    acknowledged = segments.heard(segments.highest(segments.ack))
+    prompt = (segments.time - segments.heard(segments.time) <= round_trip) & (acknowledged <= segments.seq)
     beyond = segments.heard(segments.highest(segments.sack_right)) > segments.end
-    waiting = segments.heard(segments.highest(segments.ack)) <= segments.seq
     duplicates = segments.heard(_duplicate_acks(segments), 0) >= DUPLICATE_ACKS
-    answer: Bools = prompt & waiting & (beyond | duplicates)
-    return answer
+    reported = (prompt & (beyond | duplicates))[event]
+    reached = segments.highest(segments.end)[event]
+    answers = reported.copy()
+    recovery: dict[int, int] = {}
+    for place, side in enumerate(segments.side[event].tolist()):
+        partial = prompt[event[place]] and acknowledged[event[place]] < recovery.get(side, LOWEST)
+        answers[place] = reported[place] or partial
+        if not answers[place]:
+            recovery.pop(side, None)
+        elif not partial:
+            recovery[side] = int(reached[place])
+    return answers
 
 
 def _duplicate_acks(segments: Segments) -> Ints:

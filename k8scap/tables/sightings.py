@@ -61,11 +61,13 @@ def _equal_before(segments: Segments) -> Ints:
         digest = (digest ^ key.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
         digest ^= digest >> np.uint64(29)
     order = np.argsort(digest, kind="stable")
-    same = np.ones(len(order) - 1, dtype=bool)
+    alike = np.flatnonzero(digest[order][1:] == digest[order][:-1])
+    first, second = order[alike], order[alike + 1]
+    same = np.ones(len(alike), dtype=bool)
     for key in keys:
-        same &= key[order][1:] == key[order][:-1]
+        same &= key[first] == key[second]
     earlier = np.full(len(order), -1, dtype=np.int64)
-    earlier[order[1:][same]] = order[:-1][same]
+    earlier[second[same]] = first[same]
     return earlier
 
 
