@@ -107,7 +107,10 @@ def _by_path(case: Case, lost: pd.DataFrame, segments: pd.DataFrame) -> list[Fin
             else:
                 findings.append(_finding(case, events, sent))
         rest = pd.concat(thin)
-    return findings if rest.empty else [*findings, _finding(case, rest, segments)]
+    if rest.empty:
+        return findings
+    left = list(_groups(rest, segments, _PATH))
+    return [*findings, _finding(case, rest, left[0][1] if len(left) == 1 else segments)]
 
 
 def _groups(

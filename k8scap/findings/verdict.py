@@ -52,7 +52,7 @@ def found(
 
 
 def ruled_out(
-    rule: str, case: Case, *, title: str, total: int, thresholds: Mapping[str, float], certainty: float = 1.0
+    rule: str, case: Case, *, title: str, total: int, thresholds: Mapping[str, float], certainty: float = 0.97
 ) -> Finding:
     """Nothing of the kind among `total`; not judged instead where the capture lost what would show it."""
     if reason := lost_packets(case):

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from k8scap.analysis import Capture
     from k8scap.model import Finding
 
-MAX_POINTS = 1500
-"""More marks than these in one artist are drawn as pixels inside the SVG."""
-
 MAX_SVG_BYTES = 250_000
 """A heavier drawing goes in as PNG."""
 
-PNG_DPI = 110
+DOTS_PER_INCH = 130
+WIDTH, HEIGHT = 7.8, 3.8
+"""Inches: small, so that the words are large beside the drawing."""
+
+_HEAD, _ROW, _NOTHING = 1.6, 0.36, 1.0
 
 
 @dataclass(frozen=True)
@@ -35,63 +36,75 @@ def pictures(cap: Capture, found: Iterable[Finding]) -> list[Picture]:
     """All plots of a capture; the time-sequence plot is of the worst finding's TCP stream."""
     from k8scap import plot
 
-    views = [
-        (
+    drawn = [
+        Picture(
             "Round trips over time",
-            "Each dot is one measured round trip; a rising band is a queue.",
-            plot.latency,
+            "Each mark is one measured round trip, coloured by who answered. A rising band is a queue.",
+            _draw(plot.latency, cap),
         ),
-        (
+        Picture(
             "Round trips, as shares",
-            "Read upwards: so many percent of all round trips took this long, or less.",
-            plot.latency_ecdf,
+            "Read upwards: this share of the round trips took so long or less.",
+            _draw(plot.latency_ecdf, cap),
         ),
-        (
+        Picture(
             "Retransmissions",
-            "When segments were sent again, a row for each conversation.",
-            plot.retransmissions,
+            "Each mark is a segment that was sent again; a row is a conversation.",
+            _draw(plot.retransmissions, cap, by_row=True),
         ),
-        ("Throughput", "Megabits a second on the wire, by conversation and direction.", plot.throughput),
-        ("Who talked to whom", "Bytes by pair of hosts, the largest first.", plot.conversations),
+        Picture(
+            "Throughput", "Bytes on the wire, by conversation and direction.", _draw(plot.throughput, cap)
+        ),
+        Picture(
+            "Who talked to whom",
+            "Bytes in each direction; the largest pairs first.",
+            _draw(plot.conversations, cap, by_row=True),
+        ),
     ]
-    drawn = [Picture(title, caption, _draw(view, cap)) for title, caption, view in views]
     stream = _worst_stream(cap, found)
     if stream is not None:
-        caption = (
-            f"TCP stream {stream}, of the worst finding: bytes sent against time; a flat stretch is a wait."
+        caption = f"TCP stream {stream}, from the worst finding: sequence numbers over time. Flat is waiting."
+        drawn.append(
+            Picture("One connection, close up", caption, _draw(plot.time_sequence, cap, stream=stream))
         )
-        drawn.append(Picture("Time-sequence", caption, _draw(plot.time_sequence, cap, stream=stream)))
     return drawn
 
 
 def _worst_stream(cap: Capture, found: Iterable[Finding]) -> int | None:
-    """The TCP stream with most of the worst finding's frames."""
+    """The TCP stream with most of the worst finding's frames, if it carried data."""
     for finding in found:
         here = cap.packets[cap.packets["point"].astype("object") == finding.point]
-        mine = here[here.index.isin(finding.frames) & (here["protocol"] == "TCP")]
-        if mine["stream"].notna().any():
+        tcp = here[(here["protocol"] == "TCP") & here["stream"].notna()]
+        talking = tcp.loc[tcp["payload_length"] > 0, "stream"].unique()
+        mine = tcp[tcp.index.isin(finding.frames) & tcp["stream"].isin(talking)]
+        if len(mine):
             return int(mine["stream"].mode().iloc[0])
     return None
 
 
-def _draw(view: Callable[..., Any], cap: Capture, **options: Any) -> str:
-    axes = view(cap, **options)
+def _draw(view: Callable[..., Any], cap: Capture, *, by_row: bool = False, **options: Any) -> str:
+    """A view on axes that nobody else holds; as high as its rows need where it has rows."""
+    from k8scap.plot.canvas import detached_axes
+
+    axes = view(cap, ax=detached_axes(), **options)
     figure = axes.figure
-    for artist in (*axes.collections, *axes.lines):
-        artist.set_rasterized(_marks(artist) > MAX_POINTS)
+    figure.set_size_inches(WIDTH, _height(axes, by_row=by_row))
     svg = _saved(figure, "svg", metadata={"Date": None})
     if len(svg) <= MAX_SVG_BYTES:
         return _address("image/svg+xml", svg)
     return _address("image/png", _saved(figure, "png"))
 
 
-def _marks(artist: Any) -> int:
-    return len(artist.get_offsets() if hasattr(artist, "get_offsets") else artist.get_xdata())
+def _height(axes: Any, *, by_row: bool) -> float:
+    """As much as there is to see: a sentence, rows, or a whole plot."""
+    if not axes.axison:
+        return _NOTHING
+    return _HEAD + _ROW * len(axes.get_yticks()) if by_row else HEIGHT
 
 
 def _saved(figure: Any, form: str, **options: Any) -> bytes:
     buffer = BytesIO()
-    figure.savefig(buffer, format=form, dpi=PNG_DPI, bbox_inches="tight", **options)
+    figure.savefig(buffer, format=form, dpi=DOTS_PER_INCH, bbox_inches="tight", **options)
     return buffer.getvalue()
 
 

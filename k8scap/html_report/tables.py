@@ -33,14 +33,14 @@ def _conversations(cap: Capture) -> Sheet:
         text("server", _end(cap, "dst", "dst_port")),
         text("protocol", lambda row: str(row.protocol)),
         text("state", _state),
+        number("sent again", "retransmissions"),
+        number("window closed", "zero_windows"),
+        number("resets", "resets"),
         number("packets", "packets"),
         number("bytes", "bytes"),
         number("lasted", "duration_s", unit="s", digits=3),
         number("handshake", "handshake_rtt_ms", unit="ms", digits=3),
         number("connected after", "connect_ms", unit="ms", digits=1),
-        number("sent again", "retransmissions"),
-        number("window closed", "zero_windows"),
-        number("resets", "resets"),
         number("out", "sent_mbps", unit="Mbit/s", digits=3),
         number("back", "received_mbps", unit="Mbit/s", digits=3),
     ]
@@ -70,12 +70,14 @@ STATES = {
     "SHR": "SYN-ACK, then FIN by the server; no SYN seen",
     "OTH": "began before the capture",
 }
+DATAGRAM_STATES = {"S0": "no answer", "SF": "both sides spoke", "SHR": "only the other side spoke"}
 
 
 def _state(row: Any) -> str:
     if absent(row.state) or not row.state:
         return ABSENT
-    return f"{row.state}: {STATES[row.state]}" if row.state in STATES else str(row.state)
+    meaning = (STATES if row.protocol == "TCP" else DATAGRAM_STATES).get(row.state)
+    return f"{row.state}: {meaning}" if meaning else str(row.state)
 
 
 def _retransmissions(cap: Capture) -> Sheet:
