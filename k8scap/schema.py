@@ -41,6 +41,7 @@ CHECKSUM_PREFERENCES = {
     "ip.check_checksum": "TRUE",
     "tcp.check_checksum": "TRUE",
     "udp.check_checksum": "TRUE",
+    "sctp.checksum": "CRC-32C",
 }
 """Asked for beside the reference's where the two checksum columns are wanted."""
 

@@ -115,7 +115,7 @@ def row(protos: list[Any]) -> dict[str, Any]:
         "time": nanoseconds(text(frame, "frame.time_epoch")),
         "length": integer(frame, "frame.len"),
         "captured_length": integer(frame, "frame.cap_len"),
-        "interface": text(frame, "frame.interface_name"),
+        "interface": interface(frame),
     }
     found |= link_columns(protos[:first])
     found |= network_columns(network)
@@ -207,6 +207,12 @@ def integer(proto: Any, name: str) -> int | None:
 def number(proto: Any, name: str) -> float | None:
     shown = text(proto, name)
     return float(shown) if shown else None
+
+
+def interface(frame: Any) -> str | None:
+    """Wireshark calls an interface without a name unknown."""
+    name = text(frame, "frame.interface_name")
+    return None if name == "unknown" else name
 
 
 def address(network: Any, end: str) -> str | None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from k8scap.schema import Column
 
 CHECKSUM_BAD, CHECKSUM_GOOD = "0", "1"
+_UNNAMED = "unknown"
+"""What Wireshark calls a pcapng interface that has no name."""
 _TRUE = ("1", "True")
 _HIGHEST_SECOND = 9_223_372_035
 
@@ -30,8 +32,9 @@ class Vocabulary:
 
         encoded = pc.dictionary_encode(values)
         codes = self.codes(encoded.dictionary.to_pylist())
-        which: np.ndarray = pc.fill_null(encoded.indices, len(codes)).to_numpy()
-        return np.append(codes, np.int32(-1))[which]
+        codes = np.append(codes, np.int32(-1))
+        taken: np.ndarray = codes[pc.fill_null(encoded.indices, len(codes) - 1).to_numpy()]
+        return taken
 
     def codes(self, words: list[str | None]) -> np.ndarray:
         import numpy as np
@@ -144,6 +147,7 @@ def interfaces(chunk: Chunk, *, names: Mapping[str, str], only: str) -> Any:
     import pyarrow.compute as pc
 
     given = chunk.values("frame.interface_name", "frame")
+    given = pc.if_else(pc.equal(given, _UNNAMED), pa.scalar(None, pa.string()), given)
     index = chunk.values("sll.ifindex", "frame")
     named = pa.array([names.get(i) if i else None for i in index.to_pylist()], pa.string())
     return pc.coalesce(given, named, pa.scalar(only or None, pa.string()))

@@ -33,6 +33,8 @@ def read_fields(
     """
     import pandas as pd
 
+    names = list(dict.fromkeys(names))
+    _refuse_malformed(names)
     output = ["-T", "fields", *_FORMAT, *(w for name in ("frame.number", *names) for w in ("-e", name))]
     run = Run()
     rows: list[list[str | None]] = []
@@ -44,7 +46,7 @@ def read_fields(
     _refuse_unknown(run, names)
     source.remember(run)
     columns = list(zip(*rows, strict=True)) or [()] * (1 + len(names))
-    index = pd.Index([int(n or 0) for n in columns[0]], name="number", dtype="int64")
+    index = pd.Index([int(number or 0) for number in columns[0]], name="number", dtype="int64")
     return pd.DataFrame(
         {n: pd.array(c, dtype="str") for n, c in zip(names, columns[1:], strict=True)}, index=index
     )
@@ -76,6 +78,13 @@ def read_packet(source: Source, number: int, *, decode_as: Mapping[str, str] | N
             next_step="cap.packets.index holds the numbers there are.",
         )
     return packet_from_xml_packet(text[start : end + len(b"</packet>")])
+
+
+def _refuse_malformed(names: Sequence[str]) -> None:
+    """Before tshark is given them: a NUL cannot be, and an empty name is no name."""
+    for name in names:
+        if not name.isascii() or not name.isprintable() or not name.strip():
+            raise UsageError(f"{name!r} is no field's name.", next_step="tshark -G fields | grep NAME")
 
 
 def _refuse_unknown(run: Run, names: Sequence[str]) -> None:

@@ -20,8 +20,8 @@ _LINK = TAGS | {
 _CARRIED = _LINK | {"arp"}
 _TUNNELS = frozenset(
     {
-        "ayiya", "capwap.data", "erspan", "etherip", "geneve", "gre", "gtp", "l2tp", "lisp-data", "mpls", "nsh",
-        "stt", "teredo", "vxlan", "vxlan_gpe", "vxlan-gpe",
+        "ayiya", "capwap.data", "erspan", "etherip", "geneve", "gre", "gtp", "l2tp", "lisp-data", "mpls",
+        "nsh", "stt", "teredo", "vxlan", "vxlan_gpe", "vxlan-gpe",
     }
 )  # fmt: skip
 _BARE = {("ip", "ip"): "ipip", ("ip", "ipv6"): "6in4", ("ipv6", "ip"): "4in6", ("ipv6", "ipv6"): "6in6"}

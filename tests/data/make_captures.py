@@ -215,6 +215,10 @@ def tunnels() -> list[tuple[Packet, dict[str, Any]]]:
             TUNNEL | as_tcp | {"vlan": 5},
         ),
         (
+            frame / outer / UDP(sport=5, dport=4789, chksum=1) / VXLAN(vni=42) / carried / inner / tcp,
+            TUNNEL | as_tcp | {"tunnel": "vxlan:42", "transport_checksum_ok": True},
+        ),
+        (
             frame / outer / vxlan / carried / inner / ICMP(type=8),
             TUNNEL | {"protocol": "ICMP", "icmp_type": 8, "icmp_code": 0, "src_port": None},
         ),
@@ -288,7 +292,8 @@ def headers() -> list[tuple[Packet, dict[str, Any]]]:
         ),
         (
             frame / ip / SCTP(sport=7000, dport=7001) / SCTPChunkInit(),
-            {"protocol": "SCTP", "src_port": 7000, "dst_port": 7001, "payload_length": None, "stream": None},
+            {"protocol": "SCTP", "src_port": 7000, "dst_port": 7001, "payload_length": None, "stream": None}
+            | {"transport_checksum_ok": True},
         ),
         (
             frame / IP(src=A, dst=B, chksum=1) / udp,
