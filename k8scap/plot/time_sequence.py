@@ -36,8 +36,9 @@ def time_sequence(data: Any, *, stream: int | None = None, ax: Axes | None = Non
 
     A bar is a segment, from its first byte to its last; an orange-red one was sent before. The step below is
     what the other side has acknowledged, the one above how far its window lets the sender go; where they
-    meet, the receiver stops the sender. Light blue bars are selective ACKs. `data` is a capture or its packets;
-    `stream` None takes the connection with the most retransmitted segments, else with the most bytes.
+    meet, the receiver stops the sender. Light blue bars are selective ACKs. `data` is a capture or its
+    packets; `stream` None takes the connection with the most retransmitted segments, else with the most
+    bytes.
     Raises SchemaError.
     """
     packets = table_of(data, "packets")
