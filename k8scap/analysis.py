@@ -10,7 +10,7 @@ from k8scap.names import Names
 from k8scap.parser.filters import both, check_filter, within
 from k8scap.parser.source import Source
 from k8scap.recording import open_recordings
-from k8scap.schema import PACKET_COLUMNS
+from k8scap.schema import PACKET_COLUMNS, require
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -122,10 +122,11 @@ class Capture:
 
         from k8scap.tables.lookups import lookups
 
+        require(self.packets, ("point", "protocol", "src_port", "dst_port"), what="lookups")
         # an ICMP error quotes a query: its frame has DNS fields, but asks nothing
         own = self.packets[self.packets["protocol"].isin(["UDP", "TCP"])]
-        parts = [(own[own["point"] == s.point], self._fields(s, _DNS, "dns")) for s in self._sources]
-        return lookups(pd.concat([frames.join(dns, how="inner") for frames, dns in parts]))
+        parts = [(own[own["point"] == source.point], source) for source in self._sources]
+        return lookups(pd.concat([frames.join(self._dns(s, frames), how="inner") for frames, s in parts]))
 
     def throughput(self, interval: str = "100ms") -> pd.DataFrame:
         """Bytes per `interval` (1 ms at the least), conversation and direction; see `tables.throughput`."""
@@ -195,6 +196,15 @@ class Capture:
         from k8scap.capture_card import html
 
         return html(self)
+
+    def _dns(self, source: Source, frames: pd.DataFrame) -> pd.DataFrame:
+        """DNS fields; tshark need not be asked where nobody spoke with port 53."""
+        import pandas as pd
+
+        asked = (frames["src_port"].eq(53) | frames["dst_port"].eq(53)).any()
+        if not asked and not self._decode_as:
+            return pd.DataFrame({name: pd.Series(dtype="str") for name in _DNS}, index=frames.index[:0])
+        return self._fields(source, _DNS, "dns")
 
     def _fields(self, source: Source, names: Sequence[str], where: str) -> pd.DataFrame:
         from k8scap.parser.dissect import read_fields
