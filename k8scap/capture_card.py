@@ -16,11 +16,14 @@ _HEADINGS = {"found": "Found", "not_judged": "Not judged", "ruled_out": "Ruled o
 _LEFT = "style='text-align:left;vertical-align:top'"
 
 
-def text(cap: Any) -> str:
-    """A capture in a few lines, for terminals; control characters from the wire stay harmless."""
+def text(cap: Any, *, verdicts: bool = True) -> str:
+    """A capture in a few lines, for terminals; control characters from the wire stay harmless.
+
+    Without `verdicts` it says nothing of findings.
+    """
     lines = ["k8scap capture"]
     lines += [f"  {name:10}{_printable(value)}" for name, value in _facts(cap)]
-    for heading, sentences in _verdicts(cap):
+    for heading, sentences in _verdicts(cap) if verdicts else ():
         lines += [f"  {heading}:", *(f"    {_printable(sentence)}" for sentence in sentences)]
     return "\n".join(lines)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k8scap.cli.command import TARGETS, add_command
-from k8scap.cli.reading import print_findings
+from k8scap.cli.reading import print_diagnosis
 from k8scap.errors import ToolMissingError
 
 if TYPE_CHECKING:
@@ -54,16 +54,13 @@ def run_capture(arguments: argparse.Namespace) -> int:
     from k8scap import live
 
     to_stdout = arguments.w == "-"
-    seconds = arguments.seconds
-    if seconds is None and not arguments.command_after:
-        seconds = 60.0
     with live.stop_on_signals():
         cap = live.capture(
             arguments.target,
             filter=arguments.filter,
             exact_filter=arguments.exact_filter,
             interface=tuple(arguments.interface or ()),
-            seconds=seconds,
+            seconds="auto" if arguments.seconds is None else arguments.seconds,
             packets=arguments.packets,
             size=arguments.size,
             snaplen=arguments.snaplen,
@@ -85,8 +82,7 @@ def tell_capture(cap: Capture, *, quiet: bool) -> None:
     if quiet:
         return
     try:
-        print(cap)
-        print_findings(cap)
+        print_diagnosis(cap)
     except ToolMissingError as error:
         print(f"k8scap: the findings need {error.tool}. Next: {error.next_step}", file=sys.stderr)
     print(f"\nnext: k8scap report {files} -o report.html")

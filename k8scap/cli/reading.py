@@ -78,14 +78,16 @@ def run_diagnose(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print(json.dumps([finding.to_dict() for finding in cap.findings], indent=1))
     else:
-        print(cap)
-        print_findings(cap)
+        print_diagnosis(cap)
     return int(bool(arguments.fail_on) and any(at_or_above(f, arguments.fail_on) for f in cap.findings))
 
 
-def print_findings(cap: Capture) -> None:
+def print_diagnosis(cap: Capture) -> None:
+    """The capture's card, then every finding with its evidence."""
+    from k8scap.capture_card import text
     from k8scap.terminal import findings_text
 
+    print(text(cap, verdicts=False))
     print(findings_text(cap.findings))
 
 
