@@ -31,6 +31,8 @@ class Chunk:
         import pyarrow as pa
         from pyarrow import csv
 
+        if not block.isascii():  # an interface's name may hold any bytes
+            block = block.decode("utf-8", "replace").encode()
         self._table = csv.read_csv(
             pa.BufferReader(block),
             read_options=csv.ReadOptions(
@@ -72,6 +74,8 @@ class Chunk:
         """The occurrence that counts, as an Arrow string array, null where there is none."""
         import numpy as np
 
+        if layer == "frame":
+            return self.first(name)
         answers, of = self.per_stack(lambda stack: _occurrence(stack, name, layer))
         return pick(self.first(name), np.array(answers, dtype=np.int64)[of])
 
@@ -102,8 +106,6 @@ def pick(values: Any, which: np.ndarray) -> Any:
 
 def _occurrence(stack: Stack, name: str, layer: str) -> int:
     """Which occurrence of the field `name` counts in frames of this stack; -1 for none."""
-    if layer == "frame":
-        return 0
     header = _header(name)
     if layer == "link":
         return 0 if _outermost(stack, header) else -1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from k8scap.errors import UsageError
@@ -38,8 +39,10 @@ def read_fields(
     output = ["-T", "fields", *_FORMAT, *(w for name in ("frame.number", *names) for w in ("-e", name))]
     run = Run()
     rows: list[list[str | None]] = []
-    with counting(None if where else source.records) as count:
-        for block in lines(command(source.path, output, where=where, decode_as=decode_as), run=run):
+    argv = command(source.path, output, where=where, decode_as=decode_as)
+    total = None if where else source.records
+    with counting(total) as count, closing(lines(argv, run=run)) as printed:
+        for block in printed:
             before = len(rows)
             rows += map(_cells, block.decode("utf-8", "replace").split("\n")[:-1])
             count(len(rows) - before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from k8scap.errors import UnreadableFileError
@@ -60,8 +61,9 @@ def _read(
     run = Run()
     stacks: dict[str, Stack] = {}
     rows = 0
-    with counting(None if where else source.records) as count:
-        for block in lines(argv, run=run):
+    total = None if where else source.records
+    with counting(total) as count, closing(lines(argv, run=run)) as output:
+        for block in output:
             chunk = Chunk(block, fields, stacks)
             builder.add(chunk, source)
             rows += len(chunk)

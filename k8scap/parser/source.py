@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from k8scap.errors import UnreadableFileError
+from k8scap.errors import DiskFullError, UnreadableFileError
 from k8scap.parser.records import Scan, scan, whole_records
 from k8scap.parser.tshark import Run, blocks, command
 
@@ -111,11 +111,17 @@ class Source:
         if self._unknown_link_type:
             order = ">" if header[0] == 0xA1 else "<"
             header = header[:20] + struct.pack(f"{order}I", _USER_LINK_TYPE)
-        with joined.open("wb") as out:
-            out.write(header)
-            for path, found in zip(self.files, self.scans, strict=True):
-                with whole_records(path, found) as records:
-                    out.writelines(records)
+        try:
+            with joined.open("wb") as out:
+                out.write(header)
+                for path, found in zip(self.files, self.scans, strict=True):
+                    with whole_records(path, found) as records:
+                        out.writelines(records)
+        except OSError as error:
+            raise DiskFullError(
+                f"The files of {self.point} could not be joined in {joined.parent}: {error.strerror}.",
+                next_step="TMPDIR=/another/folder, or load the files one by one.",
+            ) from None
 
     def _merge(self, joined: Path) -> None:
         """Formats or link types differ: mergecap, which comes with tshark, writes one pcapng."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -126,13 +126,14 @@ def blocks(argv: Sequence[str], *, run: Run, runner: Runner | None = None) -> It
 def lines(argv: Sequence[str], *, run: Run, runner: Runner | None = None) -> Iterator[bytes]:
     """Whole lines of the output in blocks, each ending in a newline; an unfinished last one is left out."""
     rest = b""
-    for block in blocks(argv, run=run, runner=runner):
-        whole, newline, rest_of_block = block.rpartition(b"\n")
-        if newline:
-            yield rest + whole + newline
-            rest = rest_of_block
-        else:
-            rest += block
+    with closing(blocks(argv, run=run, runner=runner)) as output:
+        for block in output:
+            whole, newline, begun = block.rpartition(b"\n")
+            if newline:
+                yield rest + whole + newline
+                rest = begun
+            else:
+                rest += block
 
 
 @contextmanager

@@ -178,6 +178,32 @@ def test_a_name_that_looks_like_an_option_is_a_file(tmp_path, monkeypatch):
     assert len(load("-r.pcap").packets) == 38
 
 
+def test_an_interfaces_name_may_hold_anything(tmp_path):
+    """A pcapng is somebody else's file: its text can neither break a row in two nor end the reading."""
+    names = [b"a\tb", b"a\nb", b"a\r\nb", b"a|b", b"a\xff\xfeb", b"a\x1f\x0b\x01", b'"a', b"x" * 60000]
+    interfaces = b"".join(block(1, struct.pack("<HHIHH", 1, 0, 0, 2, len(n)) + padded(n)) for n in names)
+    section = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+    packets = b"".join(
+        block(6, struct.pack("<IIIII", i, 0, i, 60, 60) + b"\0" * 60) for i in range(len(names))
+    )
+    path = tmp_path / "names.pcapng"
+    path.write_bytes(section + interfaces + packets)
+    table = load(path).packets
+    assert len(table) == len(names)
+    assert table["interface"].nunique() == len(names)
+    assert list(table["interface"])[3] == "a|b"
+    assert not [name for name in table["interface"] if "\n" in name or "\t" in name]
+
+
+def block(kind, body):
+    length = 12 + len(body)
+    return struct.pack("<II", kind, length) + body + struct.pack("<I", length)
+
+
+def padded(value):
+    return value + b"\0" * (-len(value) % 4)
+
+
 # ---- filters ----
 
 
