@@ -76,7 +76,7 @@ def conversations(packets: pd.DataFrame) -> pd.DataFrame:
     from k8scap.tables.assembly import assemble
     from k8scap.tables.segments import COLUMNS_NEEDED
 
-    require(packets, (*_NEEDED, *COLUMNS_NEEDED), what="conversations")
+    require(packets, dict.fromkeys((*_NEEDED, *COLUMNS_NEEDED)), what="conversations")
     frames = _frames(packets)
     values = {**_counts(frames), **_tcp(packets, frames)}
     return assemble(COLUMNS, _sorted(values, frames))

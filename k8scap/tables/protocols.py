@@ -17,6 +17,8 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 _NO_LAYER = frozenset({"ethertype"})
+_QUOTES = frozenset({"icmp", "icmpv6"})
+"""What stands behind these are headers that an error quotes, not what the frame carries."""
 
 
 def protocols(frames: pd.DataFrame) -> pd.DataFrame:
@@ -32,7 +34,7 @@ def protocols(frames: pd.DataFrame) -> pd.DataFrame:
     stacks = frames.groupby("frame.protocols", sort=False, observed=True)["length"].agg(["size", "sum"])
     totals: dict[tuple[str, ...], list[int]] = {}
     for stack, size, length in zip(stacks.index, stacks["size"], stacks["sum"], strict=True):
-        layers = tuple(layer for layer in str(stack).split(":") if layer not in _NO_LAYER)
+        layers = _layers(str(stack))
         for depth in range(1, len(layers) + 1):
             total = totals.setdefault(layers[:depth], [0, 0])
             total[0] += int(size)
@@ -45,6 +47,12 @@ def protocols(frames: pd.DataFrame) -> pd.DataFrame:
         "bytes": [totals[path][1] for path in paths],
     }
     return assemble(COLUMNS, values)
+
+
+def _layers(stack: str) -> tuple[str, ...]:
+    layers = [layer for layer in stack.split(":") if layer not in _NO_LAYER]
+    quoting = next((n for n, layer in enumerate(layers) if layer in _QUOTES), len(layers))
+    return tuple(layers[: quoting + 1])
 
 
 def _outermost_first(totals: dict[tuple[str, ...], list[int]]) -> list[tuple[str, ...]]:

@@ -84,7 +84,8 @@ def _notes(found: Quality, packets: pd.DataFrame, sightings: Segments) -> Iterat
             "their handshake and window scale are unknown."
         )
     if found.one_sided:
-        yield f"{_of(found.one_sided, found.tcp_conversations)} show one direction only."
+        verb = "shows" if found.one_sided == 1 else "show"
+        yield f"{_of(found.one_sided, found.tcp_conversations)} {verb} one direction only."
     yield from _sightings(sightings)
     yield from _super_packets(packets)
 
