@@ -56,9 +56,9 @@ def capture(
     NotPermittedError, ToolMissingError; CaptureBrokenError and DiskFullError, with the `files` that were
     kept, where it broke off.
     """
-    from k8scap.live.progress import follow
-
     with stop_on_signals():
+        from k8scap.live.progress import follow
+
         live = watch(
             target,
             filter=filter,

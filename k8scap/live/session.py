@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from k8scap.runner import Runner
 
 _TICK_SECONDS = 1.0
+_LOOK_UP_SECONDS = 0.25
 _AFTERMATH_NS = 250_000_000  # for the last answers to what the command sent
 
 
@@ -94,7 +95,13 @@ class LiveCapture:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end (seconds); whether it has come."""
-        return self._done.wait(timeout)
+        if timeout is not None:
+            return self._done.wait(timeout)
+        # A signal that the kernel gives to another thread does not end a wait of the main one, where
+        # Python runs the handlers: so it looks up now and then.
+        while not self._done.wait(_LOOK_UP_SECONDS):
+            pass
+        return True
 
     def request_stop(self, reason: str = "stopped") -> None:
         """Have it end, and return at once; `reason` is what the manifest will say. The first one counts."""
