@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k8scap.cli.command import TARGETS, add_command
@@ -158,5 +157,5 @@ def run_lab(arguments: argparse.Namespace) -> int:
         return 0
     cap = lab.run(arguments.scenario, seed=arguments.seed, directory=arguments.output)
     tell_capture(cap, quiet=False)
-    print(f"report: {report(cap, Path(arguments.output) / f'{arguments.scenario}.html')}")
+    print(f"report: {report(cap, cap.recordings[0].files[0].with_suffix('.html'))}")
     return 0
