@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from k8scap.findings.case import Case
+from k8scap.findings.case import PACKET_COLUMNS, Case
 from k8scap.findings.connection_refused import connection_refused
 from k8scap.findings.dns_timeout import dns_timeout
 from k8scap.findings.packet_loss import packet_loss
 from k8scap.findings.slow_reader import slow_reader
 from k8scap.findings.slow_server import slow_server
 from k8scap.findings.verdict import order
+from k8scap.schema import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,10 @@ RULES: tuple[Callable[[Case], list[Finding]], ...] = (
 
 
 def judge(case: Case) -> list[Finding]:
-    """Every rule's answers at every capture point: found, worst first; then not judged; then ruled out."""
+    """Every rule's answers at every capture point: found, worst first; then not judged; then ruled out.
+
+    Raises SchemaError where the packets table lacks a column that a rule needs.
+    """
+    require(case.packets, PACKET_COLUMNS, what="diagnose")
     answers = [finding for point in case.points for rule in RULES for finding in rule(case.at(point))]
     return sorted(answers, key=order)

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from k8scap.model import Manifest, Quality
     from k8scap.names import Names
 
+PACKET_COLUMNS = (
+    *("number", "time", "point", "protocol", "stream", "src", "dst", "src_port", "dst_port"),
+    *("ip_id", "icmp_type", "icmp_code", "tcp_flags", "window", "payload_length"),
+    *("keep_alive", "zero_window", "zero_window_probe", "window_full"),
+)
+"""What the rules ask of the packets table."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from k8scap.findings.case import printable
 from k8scap.html_report.pictures import pictures
 from k8scap.html_report.provenance import origins, quality_line
-from k8scap.html_report.tables import evidence, sheets
+from k8scap.html_report.tables import PACKET_COLUMNS, evidence, sheets
+from k8scap.schema import require
 
 if TYPE_CHECKING:
     from k8scap.analysis import Capture
@@ -32,6 +33,7 @@ class Card:
 
 def render(cap: Capture) -> str:
     """The whole report as text. Whatever came from outside is escaped by the template."""
+    require(cap.packets, PACKET_COLUMNS, what="report")
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

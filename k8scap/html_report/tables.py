@@ -18,6 +18,19 @@ RETRANSMISSIONS_SHOWN = 50
 EXCHANGES_SHOWN = 20
 LOOKUPS_SHOWN = 50
 LATE_LOOKUP_MS = 1000.0
+VERDICTS = ("retransmission", "fast_retransmission", "spurious_retransmission", "zero_window", "window_full")
+PACKET_COLUMNS = (
+    "time",
+    "point",
+    "protocol",
+    "icmp_type",
+    "icmp_code",
+    "tcp_flags",
+    "seq",
+    "window",
+    *VERDICTS,
+)
+"""What the page asks of the packets table, beside what its tables and plots do."""
 
 
 def sheets(cap: Capture) -> list[Sheet]:
@@ -190,7 +203,6 @@ def evidence(cap: Capture, frames: tuple[int, ...], *, point: str, limit: int) -
 
 
 _FLAGS = ((0x02, "SYN"), (0x10, "ACK"), (0x08, "PSH"), (0x01, "FIN"), (0x04, "RST"))
-_VERDICTS = ("retransmission", "fast_retransmission", "spurious_retransmission", "zero_window", "window_full")
 
 
 def _what(row: Any) -> str:
@@ -204,5 +216,5 @@ def _what(row: Any) -> str:
         parts.append(f"seq {row.seq:,}")
     if not absent(row.window):
         parts.append(f"window {row.window:,}")
-    parts += [name.replace("_", " ") for name in _VERDICTS if getattr(row, name)]
+    parts += [name.replace("_", " ") for name in VERDICTS if getattr(row, name)]
     return ", ".join(parts)

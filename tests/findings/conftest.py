@@ -168,7 +168,7 @@ class Resolver:
         if answer_after is None:
             return
         back = IP(src=self.resolver, dst=self.client) / UDP(sport=53, dport=port)
-        answers = DNSRR(rrname=name, type="A", rdata="198.18.0.9") if kind == "A" and not rcode else None
+        answers = [DNSRR(rrname=name, type="A", rdata="198.18.0.9")] if kind == "A" and not rcode else []
         self.wire.put(
             at + answer_after, back / DNS(id=number, qr=1, rd=1, ra=1, rcode=rcode, qd=question, an=answers)
         )

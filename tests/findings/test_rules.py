@@ -11,6 +11,7 @@ import pytest
 from conftest import CLIENT, RESOLVER, ROUTER, SERVER
 
 import k8scap
+from k8scap.errors import SchemaError
 from k8scap.findings import RULES, Case, judge
 from k8scap.model import Counters, Manifest, NameEntry
 from k8scap.names import Names
@@ -358,6 +359,14 @@ def test_a_filter_of_one_direction_is_no_evidence_of_silence(wire: Wire, resolve
     judged = status(judge(case(wire.load(), manifests=(manifest,))), "dns-timeout")
     assert judged.status == "not_judged"
     assert "one direction" in judged.reason
+
+
+def test_a_table_without_a_column_that_is_needed_is_refused_by_name(wire: Wire) -> None:
+    wire.connection().refuse(0.0)
+    cap = wire.load()
+    with pytest.raises(SchemaError) as refused:
+        judge(case(cap, packets=cap.packets.drop(columns=["window", "ip_id"])))
+    assert set(refused.value.missing) == {"window", "ip_id"}
 
 
 def test_every_finding_is_plain_json(wire: Wire) -> None:
