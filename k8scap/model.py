@@ -83,7 +83,8 @@ class Manifest:
 
     `target` holds text, kind, name, pid, start_time, netns (inode), container_id, image, node; `limits`
     the spec's; `ended_by` is one of seconds, packets, size, stopped, interrupted, terminated, command,
-    target-gone, disk-full, write-failed, tcpdump-ended, killed. `evidence` is what the host's counters said meanwhile:
+    target-gone, disk-full, write-failed, tcpdump-ended, killed. `evidence` is what the host's counters
+    said meanwhile:
     {"interval": s, "start": {...}, "end": {...}, "samples": [{"time": ..., <changed counters>}]}.
     """
 
