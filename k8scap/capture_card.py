@@ -107,7 +107,7 @@ def _sentence(finding: Finding) -> str:
     why = f" ({finding.reason})" if finding.reason else ""
     if finding.status != "found":
         return f"{finding.rule}{why}"
-    following = f" Next: {finding.next_step}" if finding.next_step else ""
+    following = f". Next: {finding.next_step}" if finding.next_step else ""
     return f"{finding.severity}, {finding.rule}: {finding.title}{why}{following}"
 
 
