@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from k8scap.tables.quality import quality
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -46,10 +48,12 @@ class Case:
         return seen or tuple(m.point for m in self.manifests) or ("",)
 
     def at(self, point: str) -> Case:
-        """The same, of one capture point only."""
+        """The same, of one capture point only, with that point's quality."""
         tables = ("packets", "conversations", "round_trips", "retransmissions", "exchanges", "lookups")
         here: dict[str, Any] = {name: _at(getattr(self, name), point) for name in tables}
         manifests = tuple(m for m in self.manifests if m.point == point)
+        if len(self.points) > 1:
+            here["quality"] = quality(here["packets"], manifests=manifests, cut_off=self.quality.cut_off)
         return replace(self, manifests=manifests, **here)
 
     @property

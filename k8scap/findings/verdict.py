@@ -87,16 +87,20 @@ def trust(case: Case) -> float:
     """0 to 1: what the capture's drops, cut-off and missing directions leave of a rule's certainty."""
     quality = case.quality
     whole = {True: 1.0, False: INCOMPLETE, None: UNKNOWN_COMPLETENESS}[quality.complete]
-    cut = CUT_OFF if quality.cut_off else 1.0
+    if quality.cut_off and not lost_packets(case):
+        whole = CUT_OFF
     share = quality.one_sided / quality.tcp_conversations if quality.tcp_conversations else 0.0
-    return float(whole * cut * (1 - ONE_SIDED * share))
+    return float(whole * (1 - ONE_SIDED * share))
 
 
 def lost_packets(case: Case) -> str:
-    """Why the absence of something proves nothing here; empty where it does."""
+    """Why the absence of something proves nothing here; empty where it does.
+
+    A file that breaks off is whole until there: what it holds can be judged.
+    """
     if case.quality.dropped:
         return f"the capture itself dropped {case.quality.dropped:,} packets"
-    if case.quality.complete is False:
+    if case.quality.complete is False and not case.quality.cut_off:
         return "the capture is not complete"
     return ""
 

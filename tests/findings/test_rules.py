@@ -305,6 +305,14 @@ def test_drops_of_the_capture_forbid_to_rule_out(wire: Wire, resolver: Resolver)
         assert "12 packets" in finding.reason
 
 
+def test_a_file_that_breaks_off_is_judged_as_far_as_it_goes(wire: Wire) -> None:
+    connection = wire.connection()
+    connection.ask(connection.open(0.0), think=0.002)
+    cap = wire.load()
+    cut = replace(cap.quality, complete=False, cut_off=True)
+    assert status(judge(case(cap, quality=cut)), "packet-loss").status == "ruled_out"
+
+
 def test_confidence_falls_with_the_captures_quality(wire: Wire) -> None:
     for n in range(3):
         wire.connection().refuse(n * 0.5)
