@@ -18,6 +18,9 @@ RASTERIZE_FROM = 3000
 """More marks than these are drawn as pixels in a vector picture."""
 
 _WIDE = 20.0
+_LONG, _TICKS = 600.0, 9
+_STEPS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400, 604_800)
+"""Seconds between the marks of a long time axis."""
 
 
 def axes_or_new(ax: Axes | None, *, height: float = SIZE[1]) -> Axes:
@@ -43,11 +46,31 @@ def table_of(data: Any, name: str) -> pd.DataFrame:
     return table
 
 
-def name_of(data: Any, address: Any) -> str:
-    """Who an address is: by the capture's names, or the address. Never mathtext."""
+def who(data: Any, row: pd.Series, end: str) -> str:
+    """Who the `end` ("src" or "dst") of a row is: its name column, the capture's names, or the address.
+
+    Never mathtext.
+    """
+    import pandas as pd
+
+    name = row.get(f"{end}_name")
+    if isinstance(name, str) and name:
+        return literal(shortened(name))
+    address = row[end]
+    if pd.isna(address):
+        return "no address"
     names = getattr(data, "names", None)
     text = names.of(str(address)) if names is not None and hasattr(names, "of") else str(address)
     return literal(shortened(text))
+
+
+def at_point(table: pd.DataFrame, point: Any) -> str:
+    """` at POINT` where a table has several capture points: the same packets are seen at each."""
+    import pandas as pd
+
+    if pd.isna(point) or table["point"].nunique() < 2:
+        return ""
+    return f" at {literal(shortened(str(point)))}"
 
 
 def shortened(text: str, *, most: int = 28) -> str:
@@ -77,13 +100,46 @@ def say_empty(ax: Axes, text: str) -> Axes:
     return ax
 
 
+def start_of(data: Any, table: pd.DataFrame) -> pd.Timestamp:
+    """The capture's first packet, so that all its plots have one zero, which is Wireshark's too.
+
+    Of a table alone: its first time.
+    """
+    packets = getattr(data, "packets", None)
+    start: pd.Timestamp = (table if packets is None or packets.empty else packets)["time"].min()
+    return start
+
+
 def seconds_since(times: pd.Series, start: pd.Timestamp) -> pd.Series:
     """Times as seconds (float64) after `start`."""
     return (times - start).dt.total_seconds()
 
 
 def time_axis(ax: Axes, start: pd.Timestamp) -> None:
-    ax.set_xlabel(f"seconds since {start:%Y-%m-%d %H:%M:%S} UTC")
+    """Label x, seconds since `start`; a long capture's in minutes or hours."""
+    clock = f"{start:%H:%M:%S}.{start.microsecond // 1000:03d} UTC on {start:%Y-%m-%d}"
+    low, high = ax.get_xlim()
+    step = next((step for step in _STEPS if (high - low) / step <= _TICKS), _STEPS[-1])
+    if high - low < _LONG:
+        ax.set_xlabel(f"seconds since {clock}")
+        return
+    hours = step >= 3600
+    ax.xaxis.set_major_locator(_multiples(step))
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value / (3600 if hours else 60):g}")
+    ax.set_xlabel(f"{'hours' if hours else 'minutes'} since {clock}")
+
+
+def _multiples(step: float) -> Any:
+    from matplotlib.ticker import MultipleLocator
+
+    return MultipleLocator(step)
+
+
+def headline(ax: Axes, text: str, *, width: int = 94) -> None:
+    """The title: what is seen, in words, broken where a line would leave the picture."""
+    from textwrap import fill
+
+    ax.set_title(fill(text, width, break_long_words=False), loc="left")
 
 
 def tidy(ax: Axes, *, legend: bool = True) -> Axes:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from k8scap.plot.canvas import COLORS, axes_or_new, bytes_text, name_of, port_of, say_empty, table_of, tidy
+from k8scap.plot.canvas import (
+    COLORS,
+    at_point,
+    axes_or_new,
+    bytes_text,
+    headline,
+    port_of,
+    say_empty,
+    table_of,
+    tidy,
+    who,
+)
 from k8scap.schema import require
 
 if TYPE_CHECKING:
@@ -12,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST = 12
+NEEDED = ("point", "protocol", "src", "dst", "dst_port", "bytes_sent", "bytes_received", "bytes", "state")
 TROUBLE = {
     "S0": "unanswered",
     "REJ": "refused",
@@ -26,32 +38,40 @@ def conversations(data: Any, *, ax: Axes | None = None) -> Axes:
     """Draw the bytes between each client and each service, sent and received apart, the most on top.
 
     `data` is a capture or its `conversations`. Each bar says how many conversations it stands for, and how
-    many of them went wrong. Raises SchemaError.
+    many of them went wrong; the smallest pairs share the last bar. Raises SchemaError.
     """
     table = table_of(data, "conversations")
-    needed = ("protocol", "src", "dst", "dst_port", "bytes_sent", "bytes_received", "bytes", "state")
-    require(table, needed, what="plot.conversations")
+    require(table, NEEDED, what="plot.conversations")
     if table.empty:
         return say_empty(axes_or_new(ax), "Nobody talks to anybody in this capture.")
-    pairs = table.groupby(["src", "dst", "dst_port", "protocol"], observed=True, dropna=False)
-    order = pairs["bytes"].sum().sort_values(ascending=False)
-    shown = order.index[:MOST]
-    ax = axes_or_new(ax, height=1.7 + 0.42 * len(shown))
-    groups = {key: table.loc[rows] for key, rows in pairs.groups.items()}
-    for row, key in enumerate(shown):
-        _bar(ax, row, groups[key], widest=float(order.iloc[0]))
-    ax.set_yticks(range(len(shown)), [_pair(data, key) for key in shown], fontsize="small")
-    ax.set_ylim(len(shown) - 0.4, -0.6)
-    ax.set_xlim(0, float(order.iloc[0]) * 1.45 or 1)
+    keys = ["point", "src", "dst", "dst_port", "protocol"]
+    pair = table.groupby(keys, observed=True, dropna=False).ngroup()
+    order = table.groupby(pair)["bytes"].sum().sort_values(ascending=False, kind="stable").index
+    named = order[: MOST if len(order) <= MOST else MOST - 1]
+    groups = [table[pair == number] for number in named]
+    labels = [_pair(data, table, group.iloc[0]) for group in groups]
+    if len(order) > len(named):
+        groups.append(table[~pair.isin(named)])
+        labels.append(f"{len(order) - len(named):,} smaller pairs")
+    ax = axes_or_new(ax, height=1.7 + 0.42 * len(groups))
+    widest = max(float(group["bytes"].sum()) for group in groups)
+    for row, group in enumerate(groups):
+        _bar(ax, row, group, widest=widest)
+    ax.set_yticks(range(len(groups)), labels, fontsize="small")
+    ax.set_ylim(len(groups) - 0.4, -0.6)
+    ax.set_xlim(0, max(_reach(group) for group in groups) or 1)
     ax.xaxis.set_major_formatter(lambda value, _: bytes_text(value))
     ax.set_xlabel("bytes on the wire")
-    hidden = len(order) - len(shown)
-    more = f"; {hidden} smaller pairs not shown" if hidden else ""
-    ax.set_title(
-        f"Who talks to whom: {len(table):,} conversations, {bytes_text(table['bytes'].sum())}{more}",
-        loc="left",
-    )
+    _title(ax, table)
     return tidy(ax)
+
+
+def _title(ax: Axes, table: pd.DataFrame) -> None:
+    """What the busiest point saw: several points see the same packets."""
+    points = table.groupby("point", observed=True, dropna=False)["bytes"].agg(["size", "sum"])
+    count, amount = points.sort_values("sum").iloc[-1]
+    noun = "conversation" if count == 1 else "conversations"
+    headline(ax, f"Who talks to whom: {int(count):,} {noun}, {bytes_text(float(amount))}")
 
 
 def _bar(ax: Axes, row: int, group: pd.DataFrame, *, widest: float) -> None:
@@ -66,13 +86,19 @@ def _bar(ax: Axes, row: int, group: pd.DataFrame, *, widest: float) -> None:
     )
 
 
+def _reach(group: pd.DataFrame) -> float:
+    """How far the axis must go for a bar and its words: a letter takes about a hundredth of it."""
+    return float(group["bytes"].sum()) / (1 - min(0.02 + 0.0125 * len(_words(group)), 0.75))
+
+
 def _words(group: pd.DataFrame) -> str:
     trouble = group["state"].astype("object").map(TROUBLE).dropna().value_counts()
-    wrong = "".join(f", {count} {word}" for word, count in trouble.items())
+    wrong = "".join(f", {count} {word}" for word, count in trouble.head(2).items())
+    wrong += ", …" if len(trouble) > 2 else ""
     noun = "conversation" if len(group) == 1 else "conversations"
-    return f"{bytes_text(group['bytes'].sum())} in {len(group)} {noun}{wrong}"
+    return f"{bytes_text(float(group['bytes'].sum()))} in {len(group):,} {noun}{wrong}"
 
 
-def _pair(data: Any, key: tuple[Any, ...]) -> str:
-    src, dst, port, protocol = key
-    return f"{name_of(data, src)} → {name_of(data, dst)}{port_of(port)} {protocol}"
+def _pair(data: Any, table: pd.DataFrame, first: pd.Series) -> str:
+    target = f"{who(data, first, 'dst')}{port_of(first['dst_port'])}"
+    return f"{who(data, first, 'src')} → {target} {first['protocol']}{at_point(table, first['point'])}"

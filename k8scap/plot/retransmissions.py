@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from k8scap.plot.canvas import (
+    RASTERIZE_FROM,
+    at_point,
     axes_or_new,
+    headline,
     milliseconds,
-    name_of,
     port_of,
     say_empty,
     seconds_since,
+    start_of,
     table_of,
     tidy,
     time_axis,
+    who,
 )
 from k8scap.schema import require
 
@@ -22,49 +26,53 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 KINDS = {
-    "timeout": ("#D55E00", "X", "timeout: the sender's timer ran out"),
-    "fast": ("#0072B2", "o", "fast: asked for by the receiver"),
+    "timeout": ("#D55E00", "X", "timeout: nobody asked for it"),
+    "fast": ("#0072B2", "o", "fast: the receiver asked for it"),
     "syn": ("#000000", "s", "SYN again: connecting waited"),
     "fin": ("#CC79A7", "D", "FIN again"),
     "spurious": ("#56B4E9", "^", "spurious: it had arrived already"),
     "ambiguous": ("#8C8C8C", "P", "ambiguous: repeated or reordered"),
 }
 MOST = 14
+NEEDED = ("point", "time", "stream", "src", "src_port", "dst", "dst_port", "kind", "waited_ms")
 
 
 def retransmissions(data: Any, *, ax: Axes | None = None) -> Axes:
     """Draw each event at its time, a row for each conversation and direction, worst on top.
 
-    `data` is a capture or its `retransmissions`. A line leads from when the bytes were first sent.
+    `data` is a capture or its `retransmissions`. A line leads from when the bytes were sent before.
     Raises SchemaError.
     """
     table = table_of(data, "retransmissions")
-    needed = ("time", "stream", "src", "src_port", "dst", "dst_port", "kind", "waited_ms")
-    require(table, needed, what="plot.retransmissions")
+    require(table, NEEDED, what="plot.retransmissions")
     if table.empty:
         return say_empty(axes_or_new(ax), "Nothing was sent twice.")
-    keys = ["stream", "src", "src_port", "dst", "dst_port"]
-    rows = table.groupby(keys, observed=True, dropna=False).ngroup()
-    order = rows.value_counts().index[:MOST].to_list()
-    ax = axes_or_new(ax, height=1.9 + 0.34 * len(order))
-    shown = table[rows.isin(order)].assign(row=rows.map({row: i for i, row in enumerate(order)}))
+    keys = ["point", "stream", "src", "src_port", "dst", "dst_port"]
+    group = table.groupby(keys, observed=True, dropna=False).ngroup()
+    order = group.value_counts().index
+    named = order if len(order) <= MOST else order[: MOST - 1]
+    labels = [_row_label(data, table, group == number) for number in named]
+    if len(order) > len(named):
+        labels.append(f"{len(order) - len(named):,} other conversations")
+    ax = axes_or_new(ax, height=1.9 + 0.34 * len(labels))
+    row = group.map({number: place for place, number in enumerate(named)}).fillna(len(named))
     start, end = _span(data, table)
-    _events(ax, shown, start)
+    _events(ax, table.assign(row=row), start)
     ax.set_xlim(-0.02 * end, 1.02 * end)
-    ax.set_yticks(
-        range(len(order)), [_row_label(data, table[rows == row]) for row in order], fontsize="small"
-    )
-    ax.set_ylim(len(order) - 0.4, -0.6)
+    ax.set_yticks(range(len(labels)), labels, fontsize="small")
+    ax.set_ylim(len(labels) - 0.4, -0.6)
     time_axis(ax, start)
-    _title(ax, table, hidden=rows.nunique() - len(order))
+    _title(ax, table)
     return tidy(ax)
 
 
 def _events(ax: Axes, shown: pd.DataFrame, start: pd.Timestamp) -> None:
     x = seconds_since(shown["time"], start)
-    ax.hlines(
-        shown["row"], x - shown["waited_ms"].fillna(0) / 1000, x, color="#BBBBBB", linewidth=2.5, zorder=1
-    )
+    many = len(shown) > RASTERIZE_FROM
+    before = x - shown["waited_ms"].fillna(0) / 1000
+    ax.hlines(shown["row"], before, x, color="#BBBBBB", linewidth=2.5, zorder=1, rasterized=many)
+    if (before < x).any():
+        ax.plot([], [], color="#BBBBBB", linewidth=2.5, label="since it was sent before")
     for kind, (color, marker, label) in KINDS.items():
         mine = shown["kind"] == kind
         if mine.any():
@@ -78,6 +86,7 @@ def _events(ax: Axes, shown: pd.DataFrame, start: pd.Timestamp) -> None:
                 edgecolors="white",
                 linewidths=0.5,
                 zorder=2,
+                rasterized=many,
             )
 
 
@@ -85,22 +94,21 @@ def _span(data: Any, table: pd.DataFrame) -> tuple[pd.Timestamp, float]:
     """The capture's start and length in seconds; of the table's events where there is only that."""
     import pandas as pd
 
-    times = data.packets["time"] if hasattr(data, "packets") else table["time"]
-    start = times.min()
+    start, times = start_of(data, table), getattr(data, "packets", table)["time"]
     if not hasattr(data, "packets"):
         start -= pd.Timedelta(milliseconds=float(table["waited_ms"].max(skipna=True) or 0))
     return start, max((times.max() - start).total_seconds(), 1e-6)
 
 
-def _row_label(data: Any, events: pd.DataFrame) -> str:
-    first = events.iloc[0]
-    source = f"{name_of(data, first['src'])}{port_of(first['src_port'])}"
-    return f"{source} → {name_of(data, first['dst'])}{port_of(first['dst_port'])}"
+def _row_label(data: Any, table: pd.DataFrame, mine: pd.Series) -> str:
+    first = table[mine].iloc[0]
+    source = f"{who(data, first, 'src')}{port_of(first['src_port'])}"
+    target = f"{who(data, first, 'dst')}{port_of(first['dst_port'])}"
+    return f"{source} → {target}{at_point(table, first['point'])}"
 
 
-def _title(ax: Axes, table: pd.DataFrame, *, hidden: int) -> None:
+def _title(ax: Axes, table: pd.DataFrame) -> None:
     longest = table["waited_ms"].max()
     waited = f", the longest wait {milliseconds(longest)}" if longest == longest else ""  # noqa: PLR0124 - not NaN
-    more = f" ({hidden} more conversations not shown)" if hidden > 0 else ""
     noun = "segment was" if len(table) == 1 else "segments were"
-    ax.set_title(f"{len(table):,} {noun} sent again{waited}{more}", loc="left")
+    headline(ax, f"{len(table):,} {noun} sent again{waited}", width=60)

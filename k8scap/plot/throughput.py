@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from k8scap.plot.canvas import COLORS, OTHERS, axes_or_new, name_of, say_empty, seconds_since, tidy, time_axis
+from k8scap.plot.canvas import (
+    COLORS,
+    OTHERS,
+    at_point,
+    axes_or_new,
+    headline,
+    say_empty,
+    seconds_since,
+    start_of,
+    tidy,
+    time_axis,
+    who,
+)
 from k8scap.schema import require
 
 if TYPE_CHECKING:
@@ -12,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST = 5
+NEEDED = ("time", "point", "src", "dst", "bytes", "mbps")
 
 
 def throughput(data: Any, *, interval: str = "100ms", ax: Axes | None = None) -> Axes:
@@ -21,53 +34,60 @@ def throughput(data: Any, *, interval: str = "100ms", ax: Axes | None = None) ->
     Raises SchemaError and UsageError.
     """
     table = data.throughput(interval) if hasattr(data, "throughput") else data
-    require(table, ("time", "src", "dst", "bytes", "mbps"), what="plot.throughput")
+    require(table, NEEDED, what="plot.throughput")
     ax = axes_or_new(ax)
     if table.empty:
-        return say_empty(ax, "No packet with addresses is in this capture.")
-    start = table["time"].min()
-    width = _bin_seconds(table)
-    pairs = table.groupby(["src", "dst"], observed=True)["bytes"].sum().sort_values(ascending=False).index
-    for (src, dst), color in zip(pairs[:MOST], COLORS, strict=False):
-        mine = table[(table["src"] == src) & (table["dst"] == dst)]
-        _line(ax, mine, start, width, label=f"{name_of(data, src)} → {name_of(data, dst)}", color=color)
-    if len(pairs) > MOST:
-        pair = table.set_index(["src", "dst"]).index
-        _line(
-            ax,
-            table[~pair.isin(pairs[:MOST])],
-            start,
-            width,
-            label=f"{len(pairs) - MOST} other pairs",
-            color=OTHERS,
-        )
-    total = table.groupby("time")["bytes"].sum() * 8 / 1e6 / width
-    length = (total.index.max() - start).total_seconds() + width
-    mean = table["bytes"].sum() * 8 / 1e6 / length
-    ax.set_title(f"Throughput: {mean:.3g} Mbit/s on average, {total.max():.3g} at most", loc="left")
+        return say_empty(ax, "No packet is in this capture.")
+    start, width = start_of(data, table), _bin_seconds(table)
+    pair = table.groupby(["point", "src", "dst"], observed=True, dropna=False).ngroup()
+    order = table.groupby(pair)["bytes"].sum().sort_values(ascending=False, kind="stable").index
+    for number, color in zip(order[:MOST], COLORS, strict=False):
+        mine = table[pair == number]
+        _line(ax, mine, start, width, label=_label(data, table, mine.iloc[0]), color=color)
+    if len(order) > MOST:
+        rest = table[~pair.isin(order[:MOST])]
+        _line(ax, rest, start, width, label=f"{len(order) - MOST:,} other pairs", color=OTHERS)
+    _title(ax, table, width)
     ax.set_ylabel(f"Mbit/s in each {_bin_text(width)}")
     ax.set_ylim(bottom=0)
+    begin, end = (seconds_since(table["time"], start).agg(pick) for pick in ("min", "max"))
+    ax.set_xlim(begin, end + width)
     time_axis(ax, start)
     return tidy(ax)
 
 
+def _label(data: Any, table: pd.DataFrame, first: pd.Series) -> str:
+    return f"{who(data, first, 'src')} → {who(data, first, 'dst')}{at_point(table, first['point'])}"
+
+
 def _line(ax: Axes, rows: pd.DataFrame, start: pd.Timestamp, width: float, *, label: str, color: str) -> None:
-    """A step a bin; where the pair is silent between its bins, the line is at zero."""
+    """A step a bin; where the pair is silent before, between and after its bins, the line is at zero."""
     import numpy as np
 
     rate = rows.groupby("time")["bytes"].sum() * 8 / 1e6 / width
-    bins = np.rint(seconds_since(rate.index.to_series(), start).to_numpy() / width).astype(int)
-    values = np.zeros(bins.max() - bins.min() + 2)
-    values[bins - bins.min()] = rate.to_numpy()
-    x = (np.arange(len(values)) + bins.min()) * width
+    since = seconds_since(rate.index.to_series(), rate.index[0]).to_numpy()
+    bins = np.rint(since / width).astype(int) + 1
+    values = np.zeros(bins[-1] + 2)
+    values[bins] = rate.to_numpy()
+    begin = (rate.index[0] - start).total_seconds()
+    x = begin + (np.arange(len(values)) - 1) * width
     ax.step(x, values, where="post", color=color, label=label, linewidth=1.6)
 
 
+def _title(ax: Axes, table: pd.DataFrame, width: float) -> None:
+    """What the busiest point saw: several points see the same packets."""
+    busiest = table.groupby("point", observed=True, dropna=False)["bytes"].sum().idxmax()
+    seen = table[table["point"] == busiest] if table["point"].notna().all() else table
+    rate = seen.groupby("time")["bytes"].sum() * 8 / 1e6 / width
+    length = (rate.index.max() - rate.index.min()).total_seconds() + width
+    mean = seen["bytes"].sum() * 8 / 1e6 / length
+    headline(ax, f"Throughput: {mean:.3g} Mbit/s on average, {rate.max():.3g} Mbit/s at most")
+
+
 def _bin_seconds(table: pd.DataFrame) -> float:
-    """The bins' width: the least distance between two (0.1 s where there is but one)."""
-    steps = table["time"].drop_duplicates().sort_values().diff().dt.total_seconds()
-    shortest = steps[steps > 0].min()
-    return float(shortest) if shortest == shortest else 0.1  # noqa: PLR0124 - not NaN
+    """The bins' width: the bits of a bin by its rate, for that is how the table was made."""
+    busy = table[table["mbps"] > 0]
+    return round(float((busy["bytes"] * 8 / 1e6 / busy["mbps"]).median()), 9) if len(busy) else 0.1
 
 
 def _bin_text(width: float) -> str:

@@ -10,25 +10,24 @@ from k8scap.plot.canvas import (
     RASTERIZE_FROM,
     axes_or_new,
     bytes_text,
-    name_of,
+    headline,
     port_of,
     say_empty,
-    seconds_since,
     table_of,
     tidy,
     time_axis,
+    who,
 )
-from k8scap.schema import require
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
     from matplotlib.axes import Axes
 
-NEEDED = (
-    "time", "point", "protocol", "stream", "src", "dst", "src_port", "dst_port", "seq", "ack", "window",
-    "payload_length", "sack_left", "sack_right", "zero_window",
-    "retransmission", "fast_retransmission", "spurious_retransmission",
-)  # fmt: skip
+    from k8scap.tables.segments import Segments
+
+    Bools = npt.NDArray[np.bool_]
 
 
 def time_sequence(data: Any, *, stream: int | None = None, ax: Axes | None = None) -> Axes:
@@ -36,79 +35,90 @@ def time_sequence(data: Any, *, stream: int | None = None, ax: Axes | None = Non
 
     A bar is a segment, from its first byte to its last; an orange-red one was sent before. The step below is
     what the other side has acknowledged, the one above how far its window lets the sender go; where they
-    meet, the receiver stops the sender. Light blue bars are selective ACKs. `data` is a capture or its
-    packets; `stream` None takes the connection with the most retransmitted segments, else with the most
-    bytes.
-    Raises SchemaError.
+    meet, the receiver stops the sender. Light blue bars are selective ACKs (the first block of each).
+    `data` is a capture or its packets; `stream` is a TCP stream number, None takes the connection with the
+    most segments sent again, else with the most bytes. With several capture points it is the first that saw
+    the connection. Raises SchemaError.
     """
+    from k8scap.tables.segments import segments
+
     packets = table_of(data, "packets")
-    require(packets, NEEDED, what="plot.time_sequence")
-    tcp = packets[packets["protocol"] == "TCP"]
-    chosen = _most_telling(data, tcp) if stream is None else stream
-    mine = tcp[(tcp["stream"] == chosen).fillna(value=False)] if chosen is not None else tcp.iloc[:0]
-    if not mine.empty:
-        mine = mine[mine["point"] == mine["point"].iloc[0]]
+    found = segments(packets, what="plot.time_sequence")
     ax = axes_or_new(ax)
-    sent = _busier_direction(mine)
-    if sent.empty:
+    flow = _flow(packets, found, stream)
+    if flow is None:
         what = "No TCP connection with data" if stream is None else f"No data in TCP stream {stream}"
         return say_empty(ax, f"{what} is in this capture.")
-    first = sent.iloc[0]
-    back = mine[(mine["src"] == first["dst"]) & (mine["src_port"] == first["dst_port"])]
-    start = mine["time"].min()
-    _acknowledgments(ax, back, start)
-    again = _segments(ax, sent, start, _repeated(data, sent))
-    _marks(ax, back, start)
-    _title(ax, data, sent, first, again)
+    mine = found.take(found.flow == flow)
+    return _draw(ax, data, packets, mine)
+
+
+def _flow(packets: pd.DataFrame, found: Segments, stream: int | None) -> int | None:
+    """The connection to draw; None where it has no data."""
+    import numpy as np
+
+    from k8scap.tables.assembly import integers
+
+    wanted = found.payload > 0
+    if stream is not None:
+        wanted &= integers(packets["stream"])[found.row] == stream
+    if not wanted.any():
+        return None
+    if stream is not None:
+        return int(found.flow[wanted][0])
+    again = np.bincount(found.flow[wanted & _again(found)], minlength=found.flows)
+    carried = np.bincount(found.flow, weights=found.payload, minlength=found.flows)
+    return int(np.argmax(again if again.any() else carried))
+
+
+def _again(segments: Segments) -> Bools:
+    """Segments that are events of the retransmissions table."""
+    import numpy as np
+
+    from k8scap.tables.coverage import coverage
+    from k8scap.tables.recovery import events
+
+    answer = np.zeros(len(segments), dtype=bool)
+    answer[events(segments, coverage(segments))] = True
+    return answer
+
+
+def _draw(ax: Axes, data: Any, packets: pd.DataFrame, mine: Segments) -> Axes:
+    import numpy as np
+
+    side = mine.side - mine.side.min() // 2 * 2
+    busier = int(np.argmax(np.bincount(side, weights=mine.payload, minlength=2)))
+    connection = _from_zero(mine)
+    again = _again(connection)
+    sent = (side == busier) & (connection.end > connection.seq)
+    x = (connection.time - connection.time.min()) / 1e9
+    _answers(ax, connection, side != busier, x)
+    _bars(ax, connection, x, fresh=sent & ~again, again=sent & again)
+    first = packets.iloc[connection.row[np.flatnonzero(sent)[0]]]
+    _words(ax, data, first, connection, sent=sent, again=again)
+    start = packets["time"].iloc[connection.row[np.argmin(connection.time)]]
     time_axis(ax, start)
     return tidy(ax)
 
 
-def _most_telling(data: Any, tcp: pd.DataFrame) -> int | None:
-    events = getattr(data, "retransmissions", None)
-    with_data = tcp[(tcp["payload_length"] > 0).fillna(value=False)]
-    if events is not None and len(events):
-        return int(events["stream"].mode().iloc[0])
-    if with_data.empty:
-        return None
-    return int(with_data.groupby("stream")["payload_length"].sum().sort_values().index[-1])
+def _from_zero(mine: Segments) -> Segments:
+    """One connection alone, as connection number 0."""
+    from dataclasses import replace
+
+    return replace(mine, flow=mine.flow * 0, side=mine.side % 2)
 
 
-def _busier_direction(mine: pd.DataFrame) -> pd.DataFrame:
-    """The segments with data of the side that sent more."""
-    with_data = mine[(mine["payload_length"] > 0).fillna(value=False)]
-    if with_data.empty:
-        return with_data
-    side = with_data.groupby(["src", "src_port"], observed=True).ngroup()
-    busier = with_data["payload_length"].groupby(side).sum().sort_values().index[-1]
-    sent: pd.DataFrame = with_data.loc[side == busier]
-    return sent
-
-
-def _repeated(data: Any, sent: pd.DataFrame) -> pd.Series:
-    """Which segments were sent before: by the capture's own events, else by Wireshark's verdict."""
-    events = getattr(data, "retransmissions", None)
-    if events is None:
-        return sent["retransmission"] | sent["fast_retransmission"] | sent["spurious_retransmission"]
-    import pandas as pd
-
-    there = events.loc[events["point"].astype("object") == sent["point"].astype("object").iloc[0], "number"]
-    return pd.Series(sent.index.isin(there), index=sent.index)
-
-
-def _segments(ax: Axes, sent: pd.DataFrame, start: pd.Timestamp, again: pd.Series) -> int:
-    x, low = seconds_since(sent["time"], start), sent["seq"].astype("int64")
-    high = low + sent["payload_length"].astype("int64")
-    many = len(sent) > RASTERIZE_FROM
+def _bars(ax: Axes, c: Segments, x: npt.NDArray[np.float64], *, fresh: Bools, again: Bools) -> None:
+    many = len(c) > RASTERIZE_FROM
     for mask, color, width, label in (
-        (~again, COLORS[0], 1.6, "segments"),
+        (fresh, COLORS[0], 1.6, "segments"),
         (again, ALARM, 3.0, "sent again"),
     ):
         if mask.any():
             ax.vlines(
                 x[mask],
-                low[mask],
-                high[mask],
+                c.seq[mask],
+                c.end[mask],
                 color=color,
                 linewidth=width,
                 rasterized=many,
@@ -116,50 +126,61 @@ def _segments(ax: Axes, sent: pd.DataFrame, start: pd.Timestamp, again: pd.Serie
                 zorder=3,
             )
     # a segment is a dot of a large transfer: what was sent again gets a mark that is seen at any scale
-    ax.scatter(x[again], (low + high)[again] / 2, s=20, color=ALARM, zorder=4, rasterized=many)
-    return int(again.sum())
+    middle = (c.seq + c.end)[again] / 2
+    ax.scatter(x[again], middle, s=20, color=ALARM, zorder=4, rasterized=many)
 
 
-def _acknowledgments(ax: Axes, back: pd.DataFrame, start: pd.Timestamp) -> None:
-    acks = back[back["ack"].notna()]
-    if acks.empty:
+def _answers(ax: Axes, c: Segments, back: Bools, x: npt.NDArray[np.float64]) -> None:
+    """What the other side acknowledged, how far it let the sender go, when it was full."""
+    import numpy as np
+
+    from k8scap.tables.segments import ACK, RST, SYN
+
+    acks = back & c.has(ACK) & ~c.has(RST)
+    if not acks.any():
         return
-    x, ack = seconds_since(acks["time"], start), acks["ack"].astype("int64")
-    ax.step(x, ack, where="post", color=COLORS[2], linewidth=1.2, label="acknowledged")
-    edge = (ack + acks["window"].astype("int64")).cummax()
-    ax.step(x, edge, where="post", color=COLORS[3], linewidth=1.0, linestyle="--", label="window's end")
-
-
-def _marks(ax: Axes, back: pd.DataFrame, start: pd.Timestamp) -> None:
-    blocks = back[back["sack_left"].notna() & back["sack_right"].notna()]
-    if len(blocks):
+    reached = np.maximum.accumulate(c.ack[acks])
+    ax.step(x[acks], reached, where="post", color=COLORS[2], linewidth=1.2, label="acknowledged")
+    scaled = acks & ~c.has(SYN) & (c.window >= 0)
+    edge = np.maximum.accumulate((c.ack + c.window)[scaled])
+    if scaled.any():
+        above = " (above)" if edge.min() > _top(c, ~back) else ""
+        label = f"window's end{above}"
+        ax.step(x[scaled], edge, where="post", color=COLORS[3], linewidth=1.0, linestyle="--", label=label)
+    blocks = back & (c.sack_left > -(2**62))
+    if blocks.any():
         ax.vlines(
-            seconds_since(blocks["time"], start),
-            blocks["sack_left"].astype("int64"),
-            blocks["sack_right"].astype("int64"),
+            x[blocks],
+            c.sack_left[blocks],
+            c.sack_right[blocks],
             color=COLORS[4],
             linewidth=1.2,
             label="selective ACK",
             zorder=2,
         )
-    closed = back[back["zero_window"]]
-    if len(closed):
+    closed = scaled & (c.window == 0)
+    if closed.any():
         ax.scatter(
-            seconds_since(closed["time"], start), closed["ack"].astype("int64"),
-            marker="v", s=36, color="#000000", label="window closed", zorder=4,
-        )  # fmt: skip
+            x[closed], c.ack[closed], marker="v", s=36, color="#000000", label="window closed", zorder=4
+        )
 
 
-def _title(ax: Axes, data: Any, sent: pd.DataFrame, first: pd.Series, again: int) -> None:
-    lasted = (sent["time"].max() - sent["time"].min()).total_seconds()
-    who = f"{name_of(data, first['src'])}{port_of(first['src_port'])} → "
-    who += f"{name_of(data, first['dst'])}{port_of(first['dst_port'])}"
-    carried = bytes_text(int(sent["payload_length"].sum()))
-    repeats = f", {again:,} of {len(sent):,} segments sent again" if again else ""
-    ax.set_title(f"{who}: {carried} in {lasted:.3g} s{repeats}", loc="left")
-    low = sent["seq"].astype("int64")
-    high = low + sent["payload_length"].astype("int64")
-    margin = max(int(high.max() - low.min()) // 12, 1)
-    ax.set_ylim(low.min() - margin, high.max() + 3 * margin)
+def _top(c: Segments, sent: Bools) -> int:
+    """Where the axis ends: a quarter above the last byte, so that the window's end is seen if it is near."""
+    low, high = int(c.seq[sent].min()), int(c.end[sent].max())
+    return high + max((high - low) // 4, 1)
+
+
+def _words(ax: Axes, data: Any, first: pd.Series, c: Segments, *, sent: Bools, again: Bools) -> None:
+    busy = c.time[sent & (c.payload > 0)]
+    lasted = (busy.max() - busy.min()) / 1e9
+    source = f"{who(data, first, 'src')}{port_of(first['src_port'])}"
+    target = f"{who(data, first, 'dst')}{port_of(first['dst_port'])}"
+    repeats = int((sent & again).sum())
+    said = f", {repeats:,} of {int(sent.sum()):,} segments sent again" if repeats else ""
+    carried = bytes_text(int(c.payload[sent].sum()))
+    headline(ax, f"{source} → {target}: {carried} in {lasted:.3g} s{said}")
+    low, high = int(c.seq[sent].min()), _top(c, sent)
+    ax.set_ylim(low - max((high - low) // 15, 1), high)
     ax.set_ylabel("sequence number (bytes, relative)")
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
