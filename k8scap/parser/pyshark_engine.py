@@ -49,11 +49,11 @@ def _read(
     decode_as: Mapping[str, str] | None,
 ) -> None:
     fields = list(dict.fromkeys([PROTOCOLS, *(name for c in wanted for name in c.fields)]))
-    output = ["-T", "fields", *FORMAT, *(word for name in fields for word in ("-e", name))]
+    wording = ["-T", "fields", *FORMAT, *(word for name in fields for word in ("-e", name))]
     checked = any(c.name.endswith("_checksum_ok") for c in wanted)
     argv = command(
         source.path,
-        output,
+        wording,
         where=where,
         preferences=CHECKSUM_PREFERENCES if checked else {},
         decode_as=decode_as,

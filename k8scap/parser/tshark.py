@@ -13,18 +13,19 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from k8scap.errors import ToolMissingError
+from k8scap.errors import ToolMissingError, UnreadableFileError
 from k8scap.runner import LocalRunner
 from k8scap.schema import REFERENCE_PREFERENCES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from k8scap.runner import Process, Runner
 
 BLOCK = 1 << 20
 _STDERR_KEPT = 64 * 1024
+_STDERR_WAIT = 5.0
 _HARMLESS = ("Running as user",)
 
 
@@ -71,11 +72,10 @@ def command(
 ) -> list[str]:
     """The argv that reads `path`: pyshark's decisions, then `output` (`-T fields -e …`, `-T pdml` …).
 
-    Raises ToolMissingError where pyshark finds no tshark.
+    Raises ToolMissingError where there is no tshark, and UnreadableFileError where the file is gone.
     """
     import pyshark
     from packaging import version
-    from pyshark.tshark.tshark import TSharkNotFoundException, get_process_path
 
     class Reading(pyshark.FileCapture):  # type: ignore[misc]
         def _get_tshark_version(self) -> Any:
@@ -83,17 +83,35 @@ def command(
             return version.parse(_REFERENCE_VERSION)
 
     try:
-        tshark = get_process_path()
-    except TSharkNotFoundException:
+        capture = Reading(
+            str(path.absolute()),
+            display_filter=where or None,
+            override_prefs={**REFERENCE_PREFERENCES, **(preferences or {})},
+            decode_as=dict(decode_as or {}),
+            eventloop=_NO_EVENT_LOOP,
+        )
+    except FileNotFoundError:
+        raise UnreadableFileError(
+            f"{path} is no longer there.", path=str(path), next_step=f"ls {path.parent}"
+        ) from None
+    return [_find_tshark(), "-n", *output, *capture.get_parameters()]
+
+
+def _find_tshark() -> str:
+    """On PATH, or where pyshark's configuration says.
+
+    pyshark reads a config.ini of the current folder first: any project's, or anybody's.
+    """
+    import configparser
+
+    from pyshark.tshark.tshark import TSharkNotFoundException, get_process_path
+
+    if on_path := LocalRunner().which("tshark"):
+        return on_path
+    try:
+        return str(get_process_path())
+    except (TSharkNotFoundException, configparser.Error):
         raise ToolMissingError("tshark", next_step="apt-get install tshark") from None
-    capture = Reading(
-        str(path.absolute()),
-        display_filter=where or None,
-        override_prefs={**REFERENCE_PREFERENCES, **(preferences or {})},
-        decode_as=dict(decode_as or {}),
-        eventloop=_NO_EVENT_LOOP,
-    )
-    return [tshark, "-n", *output, *capture.get_parameters()]
 
 
 _REFERENCE_VERSION = "4.0"
@@ -101,7 +119,7 @@ _NO_EVENT_LOOP = object()
 """pyshark makes itself an event loop where it is given none; ours is never used."""
 
 
-def blocks(argv: Sequence[str], *, run: Run, runner: Runner | None = None) -> Iterator[bytes]:
+def blocks(argv: Sequence[str], *, run: Run, runner: Runner | None = None) -> Generator[bytes, None, None]:
     """Tshark's output as it comes, in blocks; `run` is filled in at the end.
 
     The process is ended where the reader stops early.
@@ -123,7 +141,7 @@ def blocks(argv: Sequence[str], *, run: Run, runner: Runner | None = None) -> It
             process.stderr.close()
 
 
-def lines(argv: Sequence[str], *, run: Run, runner: Runner | None = None) -> Iterator[bytes]:
+def lines(argv: Sequence[str], *, run: Run, runner: Runner | None = None) -> Generator[bytes, None, None]:
     """Whole lines of the output in blocks, each ending in a newline; an unfinished last one is left out."""
     rest = b""
     with closing(blocks(argv, run=run, runner=runner)) as output:
@@ -158,7 +176,7 @@ class _Drain:
                 self._kept += block
 
     def lines(self) -> list[str]:
-        self._thread.join()
+        self._thread.join(timeout=_STDERR_WAIT)
         text = self._kept.decode("utf-8", "replace")
         stripped = (line.removeprefix("tshark: ").strip() for line in text.splitlines())
         return [line for line in stripped if line and not line.startswith(_HARMLESS)]

@@ -4,10 +4,12 @@ import asyncio
 import gzip
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
 import threading
+import time
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -302,6 +304,54 @@ def test_when_tshark_dies_what_came_is_kept_and_said(monkeypatch, tmp_path):
     assert 0 < len(cap.packets) < 38
     assert cap.quality.complete is False
     assert any("crashed" in note for note in cap.quality.notes)
+
+
+def test_the_current_folder_cannot_choose_what_is_run(monkeypatch, tmp_path):
+    """pyshark would read the config.ini of the current folder, be it a project's own or somebody's trap."""
+    trap = tmp_path / "tshark"
+    trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\n")
+    trap.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    for text in (f"[tshark]\ntshark_path = {trap}\n", "[server]\nport = 1\n"):
+        (tmp_path / "config.ini").write_text(text)
+        assert len(load(VERDICTS, columns=["time"]).packets) == 38
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_file_that_vanished_meanwhile_is_said_to_be_gone(tmp_path):
+    path = tmp_path / "gone.pcap"
+    shutil.copy(VERDICTS, path)
+    cap = load(path)
+    path.unlink()
+    with pytest.raises(UnreadableFileError, match="no longer there"):
+        _ = cap.packets
+
+
+def test_an_interrupt_ends_tshark_too(tmp_path):
+    stuck = tmp_path / "tshark"
+    stuck.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
+    stuck.chmod(0o755)
+    code = f"import k8scap; k8scap.load({str(VERDICTS)!r}).packets"
+    env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    reading = subprocess.Popen([sys.executable, "-c", code], env=env, stderr=subprocess.PIPE)
+    wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    reading.send_signal(signal.SIGINT)
+    assert b"KeyboardInterrupt" in reading.communicate(timeout=60)[1]
+    pid = int((tmp_path / "pid").read_text())
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def wait_for(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_rows_do_not_depend_on_where_the_output_is_cut_in_blocks(monkeypatch):
+    monkeypatch.setattr("k8scap.parser.tshark.BLOCK", 701)
+    same_rows(load(VERDICTS).packets, verdicts())
+    assert len(load(VERDICTS).fields("ip.src", "tcp.seq").dropna()) == 38
 
 
 def test_temporary_files_go_with_the_capture(monkeypatch, tmp_path):
