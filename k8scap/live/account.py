@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from k8scap.live.planning import Plan
     from k8scap.live.recorder import Recorder
     from k8scap.live.targets import Found
+    from k8scap.model import Counters
     from k8scap.runner import Runner
 
 BROKEN_OFF = frozenset({"disk-full", "tcpdump-ended", "killed"})
@@ -78,7 +79,7 @@ def closing(
     """The same at the end: complete only where all that tcpdump captured is accounted for."""
     counters = recorder.counters
     whole = counters.complete and ended_by not in BROKEN_OFF
-    said = [line.removeprefix("tcpdump: ") for line in recorder.said]
+    said = [f"tcpdump said: {line.removeprefix('tcpdump: ')}" for line in recorder.said]
     return replace(
         manifest,
         state="complete" if whole else "incomplete",
@@ -88,9 +89,16 @@ def closing(
         files=recorder.writer.sink.entries,
         counters=counters,
         evidence=evidence,
-        notes=(*manifest.notes, *(f"tcpdump said: {line}" for line in said), *notes),
+        notes=(*manifest.notes, *said, *_drops(counters), *notes),
         pid=None,
     )
+
+
+def _drops(counters: Counters) -> tuple[str, ...]:
+    if not counters.dropped:
+        return ()
+    what = f"The kernel dropped {counters.dropped:,} packets, as they came faster than they could be written"
+    return (f"{what}: narrow the filter, or keep less of each packet (--snaplen 128).",)
 
 
 def save(place: Place, manifest: Manifest) -> None:

@@ -109,6 +109,21 @@ def test_it_is_watched_while_it_runs(pair, tmp_path):
     assert not running.running
 
 
+def test_what_was_dropped_is_said(pair, tmp_path):
+    running = live.watch(pair.target, output=tmp_path, name="web")
+    tcpdump = tcpdumps_in(pair)[0]
+    os.kill(tcpdump, signal.SIGSTOP)
+    sent = pair.send(70_000, size=1400)  # 100 MB, and the kernel keeps 64 MiB
+    os.kill(tcpdump, signal.SIGCONT)
+    manifest = running.stop().manifest
+
+    counters = manifest.counters
+    assert counters.dropped > 0
+    assert count_packets(tmp_path / "web.pcap") == counters.captured == sent - counters.dropped
+    assert manifest.state == "incomplete"
+    assert any(f"dropped {counters.dropped:,} packets" in note for note in manifest.notes)
+
+
 def test_progress_shows_packets_bytes_and_drops(pair, tmp_path, capfd):
     pair.keep_sending(pause=0.01)
 
