@@ -51,7 +51,7 @@ _NAN = "NaN"
 PACKETS: tuple[Column, ...] = (
     Column("number", "int64", "frame number, counted over the files of one point (the index)",
            fields=("frame.number",), layer="frame"),
-    Column("time", "datetime64[ns, UTC]", "when the frame was captured",
+    Column("time", "datetime64[ns, UTC]", "when the frame was captured", absent="NaT",
            fields=("frame.time_epoch",), layer="frame"),
     Column("point", "category", "capture point"),
     Column("interface", "category", "interface name (pcapng, or cooked v2's index through the manifest)",

@@ -16,7 +16,7 @@ ABSENT_OF = {
     "float64": "NaN",
     "bool": "never",
     "int64": "never",
-    "datetime64[ns, UTC]": "never",
+    "datetime64[ns, UTC]": "NaT",
 }
 
 

@@ -16,7 +16,8 @@ CHECKSUM_BAD, CHECKSUM_GOOD = "0", "1"
 _UNNAMED = "unknown"
 """What Wireshark calls a pcapng interface that has no name."""
 _TRUE = ("1", "True")
-_HIGHEST_SECOND = 9_223_372_035
+_SECOND = 1_000_000_000
+_HIGHEST_SECOND = 9_223_372_025
 
 
 class Vocabulary:
@@ -80,23 +81,20 @@ def floats(values: Any) -> np.ndarray:
 def nanoseconds(values: Any) -> np.ndarray:
     """`1467818432.675392000` → int64 nanoseconds, digit by digit (a float would round them).
 
-    What no datetime64[ns] can hold becomes NaT.
+    A file may count more than a second's worth of fractions: they are added on. What is no time, or no
+    datetime64[ns] can hold, becomes NaT.
     """
     import numpy as np
     import pyarrow.compute as pc
 
-    parts = pc.extract_regex(values, r"^(?P<sign>-?)(?P<s>\d{1,10})\.(?P<ns>\d{9})$")
-    seconds, absent = integers(pc.struct_field(parts, "s"))
-    fraction, _ = integers(pc.struct_field(parts, "ns"))
-    sign = np.where(
-        pc.fill_null(pc.equal(pc.struct_field(parts, "sign"), "-"), fill_value=False).to_numpy(
-            zero_copy_only=False
-        ),
-        -1,
-        1,
-    )
-    whole = sign * (np.minimum(seconds, _HIGHEST_SECOND) * 1_000_000_000 + fraction)
-    return np.where(absent | (seconds > _HIGHEST_SECOND), np.iinfo(np.int64).min, whole)
+    parts = pc.extract_regex(values, r"^(?P<sign>-?)(?P<seconds>\d{1,10})\.(?P<fraction>\d{9,10})$")
+    seconds, absent = integers(pc.struct_field(parts, "seconds"))
+    fraction, _ = integers(pc.struct_field(parts, "fraction"))
+    before_1970 = pc.equal(pc.struct_field(parts, "sign"), "-")
+    negative = pc.fill_null(before_1970, fill_value=False).to_numpy(zero_copy_only=False)
+    garbage = absent | (seconds > _HIGHEST_SECOND) | (negative & (fraction >= _SECOND))
+    whole = np.minimum(seconds, _HIGHEST_SECOND) * _SECOND + fraction
+    return np.where(garbage, np.iinfo(np.int64).min, np.where(negative, -whole, whole))
 
 
 def coalesce(chunk: Chunk, column: Column, fields: tuple[str, ...] = ()) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from k8scap.errors import UnreadableFileError
 from k8scap.parser.chunk import FORMAT, PROTOCOLS, Chunk
 from k8scap.parser.decoders import Builder
 from k8scap.parser.progress import counting
@@ -48,19 +47,19 @@ def _read(
     where: str,
     decode_as: Mapping[str, str] | None,
 ) -> None:
-    fields = list(dict.fromkeys([PROTOCOLS, *(name for c in wanted for name in c.fields)]))
-    wording = ["-T", "fields", *FORMAT, *(word for name in fields for word in ("-e", name))]
-    checked = any(c.name.endswith("_checksum_ok") for c in wanted)
+    """One source's frames into the table; raises UnreadableFileError where tshark gives none and fails."""
+    fields = list(dict.fromkeys([PROTOCOLS, *(name for column in wanted for name in column.fields)]))
+    checked = any(column.name.endswith("_checksum_ok") for column in wanted)
     argv = command(
         source.path,
-        wording,
+        ["-T", "fields", *FORMAT, *(word for name in fields for word in ("-e", name))],
         where=where,
         preferences=CHECKSUM_PREFERENCES if checked else {},
         decode_as=decode_as,
     )
     run = Run()
-    stacks: dict[str, Stack] = {}
     rows = 0
+    stacks: dict[str, Stack] = {}
     total = None if where else source.records
     with counting(total) as count, closing(lines(argv, run=run)) as output:
         for block in output:
@@ -68,9 +67,6 @@ def _read(
             builder.add(chunk, source)
             rows += len(chunk)
             count(len(chunk))
-    if run.returncode and not rows and not source.records:
-        path = source.files[0]
-        raise UnreadableFileError(
-            f"{path} cannot be read: {run.sentence}", path=str(path), next_step=f"capinfos {path}"
-        )
+    if run.returncode and not (rows or where or run.cut_off):
+        source.refuse(run)
     source.remember(run)

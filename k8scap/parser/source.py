@@ -8,7 +8,7 @@ import tempfile
 import weakref
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from k8scap.errors import DiskFullError, UnreadableFileError
 from k8scap.parser.records import Scan, scan, whole_records
@@ -91,6 +91,13 @@ class Source:
         self.notes.update(dict.fromkeys(run.notes))
         self.broke_off = self.broke_off or run.cut_off or run.crashed
 
+    def refuse(self, run: Run, path: Path | None = None) -> NoReturn:
+        """Raise UnreadableFileError, in tshark's words."""
+        refused = path or self.files[0]
+        raise UnreadableFileError(
+            f"{refused} cannot be read: {run.sentence}", path=str(refused), next_step=f"capinfos {refused}"
+        )
+
     def _ask_tshark(self, path: Path, found: Scan) -> None:
         """Neither pcap nor pcapng, or an uncommon link type: whether tshark knows it."""
         run = Run()
@@ -101,10 +108,8 @@ class Source:
             link_type = found.link_types[0]
             note = f"Wireshark does not know link type {link_type}: its frames have times and lengths only."
             self.notes[note] = None
-        elif run.returncode and not found.records:
-            raise UnreadableFileError(
-                f"{path} cannot be read: {run.sentence}", path=str(path), next_step=f"capinfos {path}"
-            )
+        elif run.returncode and not (found.records or run.cut_off):
+            self.refuse(run, path)
 
     def _join_records(self, joined: Path) -> None:
         header = self.scans[0].header

@@ -126,9 +126,9 @@ def blocks(argv: Sequence[str], *, run: Run, runner: Runner | None = None) -> Ge
     """
     with _configuration() as environment:
         process = (runner or LocalRunner()).start(argv, env=environment)
-        errors = _Drain(process)
         ended = False
         try:
+            errors = _Drain(process)
             while block := process.stdout.read(BLOCK):
                 yield block
             ended = True

@@ -335,6 +335,7 @@ def test_an_interrupt_ends_tshark_too(tmp_path):
     env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     reading = subprocess.Popen([sys.executable, "-c", code], env=env, stderr=subprocess.PIPE)
     wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    time.sleep(2)  # until it waits for output
     reading.send_signal(signal.SIGINT)
     assert b"KeyboardInterrupt" in reading.communicate(timeout=60)[1]
     pid = int((tmp_path / "pid").read_text())
