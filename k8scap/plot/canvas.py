@@ -42,8 +42,17 @@ def detached_axes(*, height: float = SIZE[1]) -> Axes:
 
 def table_of(data: Any, name: str) -> pd.DataFrame:
     """The table itself, or that of the capture under `name`."""
-    table: pd.DataFrame = getattr(data, name, data)
+    import pandas as pd
+
+    table: pd.DataFrame = data if isinstance(data, pd.DataFrame) else getattr(data, name)
     return table
+
+
+def packets_of(data: Any) -> pd.DataFrame | None:
+    """The capture's packets; None where only a table was given (it may have a column of that name)."""
+    import pandas as pd
+
+    return None if isinstance(data, pd.DataFrame) else getattr(data, "packets", None)
 
 
 def who(data: Any, row: pd.Series, end: str) -> str:
@@ -105,7 +114,7 @@ def start_of(data: Any, table: pd.DataFrame) -> pd.Timestamp:
 
     Of a table alone: its first time.
     """
-    packets = getattr(data, "packets", None)
+    packets = packets_of(data)
     start: pd.Timestamp = (table if packets is None or packets.empty else packets)["time"].min()
     return start
 
@@ -173,3 +182,11 @@ def bytes_text(value: float) -> str:
             return f"{value:.3g} {unit}"
         value /= step
     return f"{value:.3g} TB"
+
+
+def rate_text(mbps: float) -> str:
+    """A rate of bits: 12 kbit/s, 8.4 Mbit/s, 1.2 Gbit/s."""
+    for unit, size in (("Gbit/s", 1000.0), ("Mbit/s", 1.0)):
+        if mbps >= size:
+            return f"{mbps / size:.3g} {unit}"
+    return f"{mbps * 1000:.3g} kbit/s"

@@ -10,6 +10,7 @@ from k8scap.plot.canvas import (
     axes_or_new,
     headline,
     milliseconds,
+    packets_of,
     port_of,
     say_empty,
     seconds_since,
@@ -94,10 +95,12 @@ def _span(data: Any, table: pd.DataFrame) -> tuple[pd.Timestamp, float]:
     """The capture's start and length in seconds; of the table's events where there is only that."""
     import pandas as pd
 
-    start, times = start_of(data, table), getattr(data, "packets", table)["time"]
-    if not hasattr(data, "packets"):
-        start -= pd.Timedelta(milliseconds=float(table["waited_ms"].max(skipna=True) or 0))
-    return start, max((times.max() - start).total_seconds(), 1e-6)
+    start, packets = start_of(data, table), packets_of(data)
+    if packets is None:
+        waited = table["waited_ms"].max()
+        start -= pd.Timedelta(milliseconds=0 if pd.isna(waited) else waited)
+    end = (table if packets is None else packets)["time"].max()
+    return start, max((end - start).total_seconds(), 1e-6)
 
 
 def _row_label(data: Any, table: pd.DataFrame, mine: pd.Series) -> str:

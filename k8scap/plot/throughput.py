@@ -10,6 +10,7 @@ from k8scap.plot.canvas import (
     at_point,
     axes_or_new,
     headline,
+    rate_text,
     say_empty,
     seconds_since,
     start_of,
@@ -81,7 +82,7 @@ def _title(ax: Axes, table: pd.DataFrame, width: float) -> None:
     rate = seen.groupby("time")["bytes"].sum() * 8 / 1e6 / width
     length = (rate.index.max() - rate.index.min()).total_seconds() + width
     mean = seen["bytes"].sum() * 8 / 1e6 / length
-    headline(ax, f"Throughput: {mean:.3g} Mbit/s on average, {rate.max():.3g} Mbit/s at most")
+    headline(ax, f"Throughput: {rate_text(mean)} on average, {rate_text(rate.max())} at most")
 
 
 def _bin_seconds(table: pd.DataFrame) -> float:
