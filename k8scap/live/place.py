@@ -96,7 +96,7 @@ def folder_and_name(
     `output` is a folder (made, for the owner only, where it is missing), or a file NAME.pcap in one.
     Raises UsageError for a name that cannot be a recording's.
     """
-    folder = Path(output or ".").expanduser()
+    folder = Path(output or ".").expanduser().absolute()  # the process may change its folder meanwhile
     if folder.suffix == ".pcap" and not folder.is_dir():
         folder, name = folder.parent, name or folder.stem
     name = _default_name(target) if name is None else name.removesuffix(".pcap")

@@ -54,7 +54,7 @@ def _bar(seconds: float | None) -> Any:
         warnings.simplefilter("ignore")  # that ipywidgets is not there: then the bar is text, which will do
         from tqdm.auto import tqdm
 
-    layout = "{desc}: {n:.0f}/{total:.0f} s {bar} {postfix}" if seconds else "{desc}: {n:.0f} s, {postfix}"
+    layout = "{desc}: {n:.0f}/{total:.0f} s {bar}{postfix}" if seconds else "{desc}: {n:.0f} s{postfix}"
     return tqdm(desc="capturing", total=seconds, bar_format=layout, file=sys.stderr, leave=False)
 
 

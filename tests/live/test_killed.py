@@ -43,7 +43,8 @@ def start(code, pair, folder, *command):
 
 
 def check_nothing_runs(pair, sender, *folders):
-    assert wait_until(lambda: not in_namespace(pair.here, except_for={sender.pid}))
+    ours = {sender.pid} if sender else set()
+    assert wait_until(lambda: not in_namespace(pair.here, except_for=ours))
     for folder in folders:
         assert wait_until(lambda folder=folder: not processes_with(str(folder)))
 
@@ -124,6 +125,17 @@ def test_kill_9_leaves_whole_records_and_a_manifest_that_says_so(pair, tmp_path)
     assert (manifest.state, manifest.ended_by, manifest.counters.captured) == ("incomplete", "killed", None)
     assert count_packets(tmp_path / "a" / "web.pcap") > 0
     assert wait_until(lambda: not processes_with("sleep 86399.25"))
+
+
+def test_kill_9_ends_a_tcpdump_that_has_nothing_to_write(pair, tmp_path):
+    capture = start(CAPTURE, pair, tmp_path / "a")
+    assert [capture.stdout.readline() for _ in range(2)] == ["imported\n", "started\n"]
+    assert in_namespace(pair.here) != []
+    capture.kill()
+    capture.communicate(timeout=30)
+
+    check_nothing_runs(pair, None, tmp_path / "a")
+    assert check_what_is_there(tmp_path / "a").counters.on_disk == 0
 
 
 def test_a_script_that_just_ends_closes_its_captures(pair, tmp_path):

@@ -409,6 +409,17 @@ def test_by_itself_it_is_named_after_the_target_and_the_time(pair, tmp_path):
     assert re.fullmatch(rf"netns-{pair.here.name}-\d{{8}}T\d{{6}}Z\.pcap", name)
 
 
+def test_it_stays_where_it_began(pair, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    running = live.watch(pair.target, output="here", name="web", ring=2, size="5kB")
+    monkeypatch.chdir("/")
+    pair.send(100)
+    running.stop()
+
+    assert {path.suffix for path in (tmp_path / "here").iterdir()} == {".json", ".pcap"}
+    assert count_packets(*running.files) == running.counters.on_disk > 0
+
+
 def test_a_file_may_be_named(pair, tmp_path):
     live.watch(pair.target, output=tmp_path / "web.pcap").stop()
 
