@@ -54,8 +54,8 @@ def served(container):
 
 
 def tshark(file, display_filter, *fields):
-    # A client that has its 404 resets at once, mostly after the server's FIN, now and then before it: a tshark
-    # that waits for the body's end then shows no answer.
+    # A client that has its 404 resets at once, mostly after the server's FIN, now and then before it:
+    # a tshark that waits for the body's end then shows no answer.
     options = ["-o", "http.desegment_body:FALSE", *(word for field in fields for word in ("-e", field))]
     done = subprocess.run(
         ["tshark", "-n", "-r", str(file), "-Y", display_filter, "-T", "fields", *options],
