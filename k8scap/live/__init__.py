@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from k8scap.live.session import LiveCapture
-from k8scap.live.signals import stop_on_signals
+from k8scap.live.session.signals import stop_on_signals
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
     from k8scap.analysis import Capture
-    from k8scap.live.spec import Seconds
+    from k8scap.live.session.spec import Seconds
 
 __all__ = ["LiveCapture", "capture", "enter", "stop_on_signals", "watch"]
 
@@ -57,7 +57,7 @@ def capture(
     kept, where it broke off.
     """
     with stop_on_signals():
-        from k8scap.live.progress import follow
+        from k8scap.live.session.progress import follow
 
         live = watch(
             target,
@@ -99,8 +99,8 @@ def watch(
     progress: bool | None = None,  # noqa: ARG001 - takes what capture() takes
 ) -> LiveCapture:
     """Start what `capture` does and return as soon as tcpdump listens; `.stop()` gives the Capture."""
-    from k8scap.live import spec as specs
-    from k8scap.live.planning import plan
+    from k8scap.live.session import spec as specs
+    from k8scap.live.session.planning import plan
     from k8scap.runner import LocalRunner
 
     spec = specs.build(

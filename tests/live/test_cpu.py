@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from k8scap.live import cpu
+from k8scap.live.evidence import cpu
 
 TREES = Path(__file__).parent.parent / "data" / "proc"
 V1 = """\

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from k8scap.errors import FilterError, UsageError
-from k8scap.live import spec
+from k8scap.live.session import spec
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from outside import count_packets
 
-from k8scap.live.framing import NotPcapError, cut_to_whole_records
-from k8scap.live.writer import FileSink, PipeSink, Writer
+from k8scap.live.session.framing import NotPcapError, cut_to_whole_records
+from k8scap.live.session.writer import FileSink, PipeSink, Writer
 
 # Written by hand from the format's description: magic (nanoseconds), version 2.4, snaplen, Ethernet.
 HEADER = struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, 1)

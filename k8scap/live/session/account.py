@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from k8scap.live.interfaces import Interface
     from k8scap.live.netns import Namespace
-    from k8scap.live.place import Place
-    from k8scap.live.planning import Plan
-    from k8scap.live.recorder import Recorder
+    from k8scap.live.session.place import Place
+    from k8scap.live.session.planning import Plan
+    from k8scap.live.session.recorder import Recorder
     from k8scap.live.targets import Found
     from k8scap.model import Counters
     from k8scap.runner import Runner

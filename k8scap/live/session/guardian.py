@@ -72,8 +72,8 @@ def close_recordings(folder: str, names: list[str]) -> None:
     """Cut the files to whole records and finish the manifests that still say running."""
     from pathlib import Path
 
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    from k8scap.live.aftermath import close_recording
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+    from k8scap.live.session.aftermath import close_recording
 
     for name in names:
         close_recording(Path(folder), name)

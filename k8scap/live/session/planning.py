@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from k8scap.errors import UsageError
-from k8scap.live import interfaces, place, targets, tcpdump
-from k8scap.live.account import Point, read_versions
+from k8scap.live import interfaces, targets, tcpdump
 from k8scap.live.netns import Namespace, require_tools
+from k8scap.live.session import place
+from k8scap.live.session.account import Point, read_versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from k8scap.live.interfaces import Interface
-    from k8scap.live.place import Place
+    from k8scap.live.session.place import Place
     from k8scap.live.targets import Found, Target
     from k8scap.model import CaptureSpec
     from k8scap.runner import Runner

@@ -7,9 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from k8scap.errors import CaptureBrokenError, K8scapError, TargetChangedError
-from k8scap.live import endings, signals
-from k8scap.live.companion import Companion
-from k8scap.live.crew import Crew
+from k8scap.live.session import endings, signals
+from k8scap.live.session.companion import Companion
+from k8scap.live.session.crew import Crew
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from k8scap.analysis import Capture
-    from k8scap.live.planning import Plan
+    from k8scap.live.session.planning import Plan
     from k8scap.model import Counters, Manifest
     from k8scap.runner import Runner
 

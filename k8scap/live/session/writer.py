@@ -12,7 +12,7 @@ import stat
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from k8scap.live.framing import HEADER_BYTES, Header
+from k8scap.live.session.framing import HEADER_BYTES, Header
 from k8scap.model import RecordingFile
 
 if TYPE_CHECKING:

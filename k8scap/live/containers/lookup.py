@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from k8scap.errors import TargetError, TargetNotFoundError, TargetNotRunningError, TargetSyntaxError
-from k8scap.live import cgroups
-from k8scap.live.engine import connected
+from k8scap.live.containers import cgroups
+from k8scap.live.containers.engine import connected
 from k8scap.model import NameEntry
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from k8scap.live.framing import cut_to_whole_records
-from k8scap.live.place import files_of, reserve_path
+from k8scap.live.session.framing import cut_to_whole_records
+from k8scap.live.session.place import files_of, reserve_path
 from k8scap.model import Counters, RecordingFile
 from k8scap.recording import read_manifest, write_manifest
 

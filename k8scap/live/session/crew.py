@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from k8scap.live import account, endings, tcpdump
-from k8scap.live.guardian import Guardian
-from k8scap.live.recorder import Recorder
-from k8scap.live.writer import FileSink, PipeSink, Writer
+from k8scap.live import tcpdump
+from k8scap.live.session import account, endings
+from k8scap.live.session.guardian import Guardian
+from k8scap.live.session.recorder import Recorder
+from k8scap.live.session.writer import FileSink, PipeSink, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from k8scap.live.account import Point
     from k8scap.live.evidence import Sampler
-    from k8scap.live.planning import Plan
+    from k8scap.live.session.account import Point
+    from k8scap.live.session.planning import Plan
     from k8scap.runner import Runner
 
 _START_SECONDS = 15.0  # for tcpdump to listen

@@ -12,8 +12,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from k8scap.live import sockets
-from k8scap.live.counter_files import CounterFiles
+from k8scap.live.evidence import sockets
+from k8scap.live.evidence.counter_files import CounterFiles
 from k8scap.model import delta
 
 if TYPE_CHECKING:

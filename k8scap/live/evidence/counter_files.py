@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from k8scap.live import counters, cpu
+from k8scap.live.evidence import counters, cpu
 
 if TYPE_CHECKING:
     from collections.abc import Callable

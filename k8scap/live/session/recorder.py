@@ -10,9 +10,9 @@ import time
 from typing import TYPE_CHECKING
 
 from k8scap.live import tcpdump
-from k8scap.live.framing import NotPcapError
-from k8scap.live.leash import bound_to_us
 from k8scap.live.netns import nsenter_argv
+from k8scap.live.session.framing import NotPcapError
+from k8scap.live.session.leash import bound_to_us
 from k8scap.live.tcpdump import Counts
 from k8scap.model import Counters
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from k8scap.live.netns import Namespace
-    from k8scap.live.writer import Writer
+    from k8scap.live.session.writer import Writer
     from k8scap.runner import Process, Runner
 
 _READ_BYTES = 1 << 18

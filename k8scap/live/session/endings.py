@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from k8scap.errors import CaptureBrokenError, DiskFullError, K8scapError
 from k8scap.live import tcpdump
-from k8scap.live.writer import PipeSink
+from k8scap.live.session.writer import PipeSink
 from k8scap.model import Counters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from k8scap.live.place import Place
-    from k8scap.live.recorder import Recorder
+    from k8scap.live.session.place import Place
+    from k8scap.live.session.recorder import Recorder
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
