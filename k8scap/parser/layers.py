@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 _NETWORK = frozenset({"ip", "ipv6"})
 TAGS = frozenset({"vlan", "ieee8021ad"})
 _LINK = TAGS | {
-    "cfp", "chdlc", "eth", "ethertype", "fr", "ieee8021ah", "juniper", "llc", "macsec", "mpls", "nflog",
+    "cfp", "chdlc", "cmd", "eth", "ethertype", "fr", "ieee8021ah", "juniper", "llc", "macsec", "mpls", "nflog",
     "nsh", "null", "ppi", "ppp", "pppoes", "prism", "pwethheuristic", "radiotap", "raw", "sll", "wlan",
     "wlan_radio",
 }  # fmt: skip
 _CARRIED = _LINK | {"arp"}
 _TUNNELS = frozenset(
     {
-        "ayiya", "capwap.data", "erspan", "etherip", "geneve", "gre", "gtp", "l2tp", "lisp-data", "mpls",
-        "nsh", "stt", "teredo", "vxlan", "vxlan_gpe", "vxlan-gpe",
+        "ayiya", "capwap.data", "erspan", "etherip", "geneve", "gre", "gtp", "gtpprime", "l2tp", "lisp-data", "lwapp",
+        "mpls", "nsh", "stt", "teredo", "vxlan", "vxlan_gpe", "vxlan-gpe",
     }
 )  # fmt: skip
 _BARE = {("ip", "ip"): "ipip", ("ip", "ipv6"): "6in4", ("ipv6", "ip"): "4in6", ("ipv6", "ipv6"): "6in6"}
@@ -103,6 +103,8 @@ class _Walk:
         if name in _TUNNELS and packet.network and packet.transport in ("", "udp", "gre"):
             self._open_tunnel(name, nth)
             return True
+        if name == "eth" and packet.network and not packet.transport:
+            self.open = [("ethernet", nth)]
         if self.open:
             return self._enter_carried(name, nth)
         if not packet.network:
