@@ -246,6 +246,20 @@ def test_long_evidence_and_large_captures_stay_small(tmp_path: Path) -> None:
     assert max(len(table.xpath(".//tr")) for table in page.xpath("//table")) <= 51
 
 
+def test_many_findings_are_cards_for_the_worst_and_lines_for_the_rest(tmp_path: Path) -> None:
+    packets = [
+        (n * 0.001, segment(up=up, flags="S" if up else "RA", port=n, ack=2))
+        for n in range(1, 300)
+        for up in (True, False)
+    ]
+    path = k8scap.report(opened(tmp_path, packets), tmp_path / "report.html")
+    page = parsed(path)
+    assert len(page.xpath("//article")) == 20
+    assert len(page.xpath("//section[@id='findings']/ul/li")) == 200
+    assert "79 more are not shown" in words(page)
+    assert path.stat().st_size < 3 * MEGABYTE
+
+
 def test_only_its_owner_may_read_it(four_refused: tuple[k8scap.Capture, Path]) -> None:
     assert stat.S_IMODE(four_refused[1].stat().st_mode) == 0o600
 

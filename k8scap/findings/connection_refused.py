@@ -106,10 +106,11 @@ def _finding(case: Case, attempts: pd.DataFrame, refused: pd.DataFrame, errors: 
 def _title(
     destination: str, refused: pd.DataFrame, same: pd.DataFrame, *, always: bool, elsewhere: bool
 ) -> str:
-    what = "connections" if refused["protocol"].iloc[0] == "TCP" else "UDP conversations"
+    what = "connection" if refused["protocol"].iloc[0] == "TCP" else "UDP conversation"
     how = " and ".join(sorted(refused["how"].unique()))
     by = "with a reset" if how == "reset" else f"by {how}" if "reset" in how else f"by ICMP ({how})"
-    count = f"all {len(refused):,}" if len(refused) == len(same) else f"{len(refused):,} of {len(same):,}"
+    count = f"all {len(same):,}" if len(refused) == len(same) else f"{len(refused):,} of {len(same):,}"
+    what, count = (what, "the only") if len(same) == 1 else (f"{what}s", count)
     often = "" if always else ": sometimes, others were accepted"
     tail = "; the clients then connected over the other IP version" if elsewhere else often
     return f"{destination} refused {count} {what} {by}{tail}"

@@ -30,6 +30,7 @@ WARNING_SHARE = 0.01
 CRITICAL_COUNT = 3
 CRITICAL_SHARE = 0.5
 GIVE_UP_SECONDS = 5.0
+AGAIN_MS = 100.0
 RACE_MS = 10.0
 THRESHOLDS = {
     "late_ms": LATE_MS,
@@ -39,6 +40,7 @@ THRESHOLDS = {
     "critical_count": CRITICAL_COUNT,
     "critical_share": CRITICAL_SHARE,
     "give_up_seconds": GIVE_UP_SECONDS,
+    "again_ms": AGAIN_MS,
     "race_ms": RACE_MS,
 }
 _NAMES_SHOWN = 3
@@ -78,7 +80,8 @@ def _with_outcome(case: Case, lookups: pd.DataFrame) -> pd.DataFrame:
     answered = rows["answered"].astype(bool)
     late = (rows["response_ms"] > LATE_MS).fillna(value=False)
     recent = rows["time"] > case.end - pd.Timedelta(seconds=PENDING_SECONDS)
-    rows["retried"] = rows.groupby(_QUESTION, dropna=False)["time"].shift(-1)
+    following = rows.groupby(_QUESTION, dropna=False)["time"].shift(-1)
+    rows["retried"] = following.where(following - rows["time"] >= pd.Timedelta(milliseconds=AGAIN_MS))
     rows["outcome"] = "unanswered"
     rows.loc[~answered & recent & rows["retried"].isna(), "outcome"] = "pending"
     rows.loc[answered, "outcome"] = "answered"

@@ -12,7 +12,7 @@ from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.flags import FIN, SYN, has_any
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.steps import inside
-from k8scap.findings.unanswered import CRITICAL_SYNS, unanswered_connections
+from k8scap.findings.unanswered import CRITICAL_SYNS, SILENT_SECONDS, unanswered_connections
 from k8scap.findings.verdict import found, lost_packets, not_judged, ruled_out
 
 if TYPE_CHECKING:
@@ -39,9 +39,11 @@ THRESHOLDS = {
     "stalled_share": STALLED_SHARE,
     "stalled_seconds": STALLED_SECONDS,
     "duplicate_ms": DUPLICATE_MS,
+    "silent_seconds": SILENT_SECONDS,
     "critical_syns": CRITICAL_SYNS,
 }
 _LOST = ("syn", "fin", "timeout", "fast")
+_NEVER_OPENED = ("S0", "REJ", "RSTOS0")
 _PATH = ["src", "dst", "service_port", "to_service"]
 _SERVICE = ["service", "service_port", "to_service"]
 
@@ -53,9 +55,8 @@ def packet_loss(case: Case) -> list[Finding]:
         reason = "no TCP segment with data, SYN or FIN was captured"
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
     events = _events(case, segments)
-    silent = unanswered_connections(case, RULE, THRESHOLDS)
-    events = events[~events["stream"].isin(silent.streams)]
-    findings = silent.findings + _by_path(case, events[events["kind"].isin(_LOST)], segments)
+    findings = unanswered_connections(case, RULE, THRESHOLDS)
+    findings += _by_path(case, events[events["kind"].isin(_LOST)], segments)
     return findings or [_nothing(case, events, segments)]
 
 
@@ -80,13 +81,15 @@ def _with_service(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _events(case: Case, segments: pd.DataFrame) -> pd.DataFrame:
-    """The retransmissions, less those that are one packet seen twice.
+    """The retransmissions of connections that came about, less those that are one packet seen twice.
 
     A segment that TCP sends again gets an IP identification of its own; the same identification is the
     same packet, captured at two places or doubled on the way. Without one (IPv6, or 0), nearness in
     time decides: no sender repeats a segment within 100 µs.
     """
-    events = _with_service(case, case.retransmissions)
+    conversations = case.tcp_conversations
+    never = conversations.loc[conversations["state"].isin(_NEVER_OPENED), "stream"]
+    events = _with_service(case, case.retransmissions[~case.retransmissions["stream"].isin(never)])
     ids = segments.set_index("number")["ip_id"]
     this, before = events["number"].map(ids).fillna(0), events["repeats"].map(ids).fillna(0)
     same_packet = (this != 0) & (this == before)

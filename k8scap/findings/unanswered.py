@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from k8scap.findings.evidence import address_filter, display_filter
@@ -21,19 +20,12 @@ if TYPE_CHECKING:
     from k8scap.model import Finding
 
 
+SILENT_SECONDS = 0.2
 CRITICAL_SYNS = 3
 
 
-@dataclass(frozen=True)
-class Unanswered:
-    """Findings on destinations that stayed silent, and the TCP streams that they speak of."""
-
-    findings: list[Finding]
-    streams: frozenset[int]
-
-
-def unanswered_connections(case: Case, rule: str, thresholds: Mapping[str, float]) -> Unanswered:
-    """SYNs that were repeated without any answer, by destination.
+def unanswered_connections(case: Case, rule: str, thresholds: Mapping[str, float]) -> list[Finding]:
+    """One finding a destination that left SYNs unanswered, although they were repeated for a while.
 
     A lone SYN proves nothing (its answer may have come after the capture's end), nor does silence in a
     capture that may hold one direction only. An attempt that ICMP refused was answered.
@@ -43,14 +35,13 @@ def unanswered_connections(case: Case, rule: str, thresholds: Mapping[str, float
     silent = case.tcp_conversations
     silent = silent[(silent["state"] == "S0") & ~silent["stream"].isin(told)]
     if silent.empty or one_direction(case):
-        return Unanswered([], frozenset(int(s) for s in silent["stream"]))
-    tcp = case.tcp
-    syns = tcp[tcp["stream"].isin(silent["stream"]) & is_first_syn(tcp)]
-    counts = syns["stream"].value_counts()
-    repeated = silent[silent["stream"].isin(counts[counts > 1].index)]
+        return []
+    syns = case.tcp[case.tcp["stream"].isin(silent["stream"]) & is_first_syn(case.tcp)]
+    times = syns.groupby("stream")["time"]
+    lasted = (times.max() - times.min()).dt.total_seconds()
+    repeated = silent[silent["stream"].isin(lasted[lasted >= SILENT_SECONDS].index)]
     groups = repeated.groupby(["dst", "dst_port"], observed=True)
-    findings = [_finding(case, rule, thresholds, group, syns) for _, group in groups]
-    return Unanswered(findings, frozenset(int(s) for s in silent["stream"]))
+    return [_finding(case, rule, thresholds, group, syns) for _, group in groups]
 
 
 def _finding(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from k8scap.model import Finding
 
 EVIDENCE_SHOWN = 12
+CARDS_SHOWN = 20
+LINES_SHOWN = 200
 _WORDS = {"critical": "Critical", "warning": "Warning", "info": "Info"}
 
 
@@ -55,7 +57,9 @@ def _context(cap: Capture) -> dict[str, Any]:
         "span": _span(cap),
         "verdict": _verdict(by_status["found"]),
         "quality": quality_line(cap.quality),
-        "cards": [_card(cap, finding) for finding in by_status["found"]],
+        "cards": [_card(cap, finding) for finding in by_status["found"][:CARDS_SHOWN]],
+        "more": by_status["found"][CARDS_SHOWN : CARDS_SHOWN + LINES_SHOWN],
+        "unsaid": max(len(by_status["found"]) - CARDS_SHOWN - LINES_SHOWN, 0),
         "not_judged": by_status["not_judged"],
         "ruled_out": by_status["ruled_out"],
         "several_points": len(cap.points) > 1,

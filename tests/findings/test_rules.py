@@ -189,6 +189,17 @@ def test_a_port_that_refuses_sometimes(wire: Wire) -> None:
     assert found.consistent_with[0] == "rollout"
 
 
+def test_a_refused_attempt_that_is_repeated_is_no_loss(wire: Wire) -> None:
+    for n in range(3):
+        connection = wire.connection(port=9000)
+        syn = connection.segment(n * 5.0, client=True, flags="S")
+        connection.segment(n * 5.0 + 0.001, client=False, flags="RA")
+        for again in (0.5, 1.0):
+            wire.again(n * 5.0 + again, syn)
+            connection.segment(n * 5.0 + again + 0.001, client=False, flags="RA")
+    only(wire.findings(), "connection-refused")
+
+
 def test_a_service_without_endpoints(wire: Wire) -> None:
     for n in range(3):
         connection = wire.connection(server="198.19.0.10", port=80)
