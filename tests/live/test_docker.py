@@ -247,3 +247,18 @@ def test_a_container_that_ends_meanwhile_ends_the_capture(web, client, tmp_path)
     manifest = live.stop().manifest
     assert manifest.ended_by == "target-gone"
     assert tshark(live.files[0], "http.request", "http.request.uri") == ["/small"]
+
+
+def test_what_the_kernel_took_with_a_container_is_not_called_complete(web, client, tmp_path):
+    server, address = web
+    live = k8scap.watch(f"docker/{server.name}", filter="tcp port 80", seconds=60, output=tmp_path)
+    ask(client, address, ["/small"])
+    server.kill()
+    assert live.wait(15)
+    manifest = live.stop().manifest
+    kept = len(tshark(live.files[0], "frame", "frame.number"))
+    assert kept == manifest.counters.on_disk
+    assert (manifest.state == "complete") == (manifest.counters.received == kept)
+    assert any("went with the interface" in note for note in manifest.notes) == (
+        kept < manifest.counters.received
+    )

@@ -78,7 +78,8 @@ def closing(
 ) -> Manifest:
     """The same at the end: complete only where all that tcpdump captured is accounted for."""
     counters = recorder.counters
-    whole = counters.complete and ended_by not in BROKEN_OFF
+    unread = _unread(recorder) if ended_by == "target-gone" else ()
+    whole = counters.complete and ended_by not in BROKEN_OFF and not unread
     said = [f"tcpdump said: {line.removeprefix('tcpdump: ')}" for line in recorder.said]
     return replace(
         manifest,
@@ -89,7 +90,7 @@ def closing(
         files=recorder.writer.sink.entries,
         counters=counters,
         evidence=evidence,
-        notes=(*manifest.notes, *said, *_drops(counters), *notes),
+        notes=(*manifest.notes, *said, *_drops(counters), *unread, *notes),
         pid=None,
     )
 
@@ -99,6 +100,13 @@ def _drops(counters: Counters) -> tuple[str, ...]:
         return ()
     what = f"The kernel dropped {counters.dropped:,} packets, as they came faster than they could be written"
     return (f"{what}: narrow the filter, or keep less of each packet (--snaplen 128).",)
+
+
+def _unread(recorder: Recorder) -> tuple[str, ...]:
+    """What went with the interface: the kernel packs packets for up to a second before tcpdump has them."""
+    if not recorder.behind:
+        return ()
+    return (f"{recorder.behind} of the last packets went with the interface, before tcpdump had read them.",)
 
 
 def save(place: Place, manifest: Manifest) -> None:

@@ -96,7 +96,7 @@ class Recorder:
             self._answered.clear()
             self.ask_counts()
             answered = self._answered.wait(_POLL_SECONDS)
-            if answered and time.time_ns() > until_ns and self._nothing_is_pending():
+            if answered and time.time_ns() > until_ns and not self.behind:
                 return
             self.ended.wait(_POLL_SECONDS)
 
@@ -105,9 +105,11 @@ class Recorder:
         """Nothing more is wanted: tcpdump has ended, writing has failed, or a later packet has come."""
         return self.ended.is_set() or self.error is not None or bool(self.writer.full)
 
-    def _nothing_is_pending(self) -> bool:
+    @property
+    def behind(self) -> int:
+        """Packets that passed the filter and that tcpdump has not read, as of its last word."""
         counts = self.counts
-        return counts.received - counts.dropped <= counts.captured * self._copies
+        return max(0, counts.received - counts.dropped - counts.captured * self._copies)
 
     def interrupt(self) -> None:
         """Have tcpdump end, with its final counts."""
