@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 _NETWORK = frozenset({"ip", "ipv6"})
 TAGS = frozenset({"vlan", "ieee8021ad"})
 _LINK = TAGS | {
-    "cfp", "chdlc", "cmd", "eth", "ethertype", "fr", "ieee8021ah", "juniper", "llc", "macsec", "mpls", "nflog",
-    "nsh", "null", "ppi", "ppp", "pppoes", "prism", "pwethheuristic", "radiotap", "raw", "sll", "wlan",
+    "cfp", "chdlc", "cmd", "eth", "ethertype", "fr", "ieee8021ah", "juniper", "llc", "macsec", "mpls",
+    "nflog", "nsh", "null", "ppi", "ppp", "pppoes", "prism", "pwethheuristic", "radiotap", "raw", "sll", "wlan",
     "wlan_radio",
 }  # fmt: skip
 _CARRIED = _LINK | {"arp"}
 _TUNNELS = frozenset(
     {
-        "ayiya", "capwap.data", "erspan", "etherip", "geneve", "gre", "gtp", "gtpprime", "l2tp", "lisp-data", "lwapp",
-        "mpls", "nsh", "stt", "teredo", "vxlan", "vxlan_gpe", "vxlan-gpe",
+        "ayiya", "capwap.data", "erspan", "etherip", "geneve", "gre", "gtp", "gtpprime", "l2tp", "lisp-data",
+        "lwapp", "mpls", "nsh", "stt", "teredo", "vxlan", "vxlan_gpe", "vxlan-gpe",
     }
 )  # fmt: skip
 _BARE = {("ip", "ip"): "ipip", ("ip", "ipv6"): "6in4", ("ipv6", "ip"): "4in6", ("ipv6", "ipv6"): "6in6"}
