@@ -56,12 +56,14 @@ step() {
     shift
     step_started=$(date +%s)
     printf '\n$ %s\n' "$*" >>"$log"
-    if "$@" >>"$log" 2>&1 </dev/null; then
+    step_code=0
+    "$@" >>"$log" 2>&1 </dev/null || step_code=$?
+    if [ "$step_code" = 0 ]; then
         echo "$(($(date +%s) - step_started)) s"
     else
         echo "failed"
-        return 1
     fi
+    return "$step_code"
 }
 
 # ---- Python ----
