@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
+    _Range = tuple[int, int, int, int]
+    """From, to, the segment that carried these bytes last, how often they were carried."""
 
 KEEP_ALIVE_AFTER = 1_000_000_000
 """Nanoseconds of silence after which one acknowledged byte sent again is a keep-alive, not a repeat."""
@@ -141,20 +143,36 @@ def _replay(rows: Ints, segments: Segments, result: Coverage) -> None:
         high = bisect_left(starts, end, low)
         if low == high:
             result.opener[index] = carriers[low]
-            copy = 1
-            left: list[tuple[int, int, int, int]] = []
-            right = left
+            pieces = [(start, end, index, 1)]
         else:
-            seen = sum(min(ends[i], end) - max(starts[i], start) for i in range(low, high))
-            copy = max(times[low:high]) + 1
+            old = list(
+                zip(starts[low:high], ends[low:high], carriers[low:high], times[low:high], strict=True)
+            )
             result.before[index] = max(carriers[low:high])
-            result.copy[index] = copy
-            result.fresh[index] = end - start - seen
-            left = [(starts[low], start, carriers[low], times[low])] if starts[low] < start else []
-            last = high - 1
-            right = [(end, ends[last], carriers[last], times[last])] if ends[last] > end else []
-        pieces = [*left, (start, end, index, copy), *right]
+            result.copy[index] = max(times[low:high]) + 1
+            pieces = _laid_over(old, start, end, index)
+            result.fresh[index] = sum(
+                b - a for a, b, carrier, count in pieces if carrier == index and count == 1
+            )
         starts[low:high] = [piece[0] for piece in pieces]
         ends[low:high] = [piece[1] for piece in pieces]
         carriers[low:high] = [piece[2] for piece in pieces]
         times[low:high] = [piece[3] for piece in pieces]
+
+
+def _laid_over(old: list[_Range], start: int, end: int, index: int) -> list[_Range]:
+    """The ranges after segment `index` carried the bytes from `start` to `end` too."""
+    pieces: list[_Range] = []
+    here = start
+    for low, high, carrier, times in old:
+        if low < start:
+            pieces.append((low, start, carrier, times))
+        elif low > here:
+            pieces.append((here, low, index, 1))
+        pieces.append((max(low, start), min(high, end), index, times + 1))
+        if high > end:
+            pieces.append((end, high, carrier, times))
+        here = high
+    if here < end:
+        pieces.append((here, end, index, 1))
+    return pieces
