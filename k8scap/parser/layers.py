@@ -14,8 +14,8 @@ _NETWORK = frozenset({"ip", "ipv6"})
 TAGS = frozenset({"vlan", "ieee8021ad"})
 _LINK = TAGS | {
     "cfp", "chdlc", "cmd", "eth", "ethertype", "fr", "ieee8021ah", "juniper", "llc", "macsec", "mpls",
-    "nflog", "nsh", "null", "ppi", "ppp", "pppoes", "prism", "pwethheuristic", "radiotap", "raw", "sll", "wlan",
-    "wlan_radio",
+    "nflog", "nsh", "null", "ppi", "ppp", "pppoes", "prism", "pwethheuristic", "radiotap", "raw", "sll",
+    "wlan", "wlan_radio",
 }  # fmt: skip
 _CARRIED = _LINK | {"arp"}
 _TUNNELS = frozenset(
