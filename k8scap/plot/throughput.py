@@ -10,6 +10,7 @@ from k8scap.plot.canvas import (
     at_point,
     axes_or_new,
     headline,
+    packets_of,
     rate_text,
     say_empty,
     seconds_since,
@@ -25,16 +26,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST = 5
+MOST_BINS = 2000
 NEEDED = ("time", "point", "src", "dst", "bytes", "mbps")
 
 
-def throughput(data: Any, *, interval: str = "100ms", ax: Axes | None = None) -> Axes:
+def throughput(data: Any, *, interval: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw Mbit/s on the wire, a line for each sender and receiver, the busiest ones by name.
 
-    `data` is a capture, cut in bins of `interval` ("1ms" at the least), or a throughput table as it is.
-    Raises SchemaError and UsageError.
+    `data` is a capture, cut in bins of `interval` ("1ms" at the least; None takes 100 ms, and more where the
+    capture is so long that nobody could tell them apart), or a throughput table as it is. Raises SchemaError
+    and UsageError.
     """
-    table = data.throughput(interval) if hasattr(data, "throughput") else data
+    packets = packets_of(data)
+    table = data if packets is None else data.throughput(interval or _readable(packets))
     require(table, NEEDED, what="plot.throughput")
     ax = axes_or_new(ax)
     if table.empty:
@@ -57,6 +61,13 @@ def throughput(data: Any, *, interval: str = "100ms", ax: Axes | None = None) ->
     return tidy(ax)
 
 
+def _readable(packets: pd.DataFrame) -> str:
+    """100 ms, or the next longer width of 1, 2 or 5 and zeros that cuts the capture in 2,000 at most."""
+    span_ms = (packets["time"].max() - packets["time"].min()).total_seconds() * 1000 if len(packets) else 0
+    widths = (digit * 10**zeros for zeros in range(2, 12) for digit in (1, 2, 5))
+    return f"{next(width for width in widths if span_ms / width <= MOST_BINS)}ms"
+
+
 def _label(data: Any, table: pd.DataFrame, first: pd.Series) -> str:
     return f"{who(data, first, 'src')} → {who(data, first, 'dst')}{at_point(table, first['point'])}"
 
@@ -66,13 +77,13 @@ def _line(ax: Axes, rows: pd.DataFrame, start: pd.Timestamp, width: float, *, la
     import numpy as np
 
     rate = rows.groupby("time")["bytes"].sum() * 8 / 1e6 / width
-    since = seconds_since(rate.index.to_series(), rate.index[0]).to_numpy()
-    bins = np.rint(since / width).astype(int) + 1
-    values = np.zeros(bins[-1] + 2)
-    values[bins] = rate.to_numpy()
-    begin = (rate.index[0] - start).total_seconds()
-    x = begin + (np.arange(len(values)) - 1) * width
-    ax.step(x, values, where="post", color=color, label=label, linewidth=1.6)
+    x = seconds_since(rate.index.to_series(), start).to_numpy()
+    silent = np.flatnonzero(np.diff(x, append=np.inf) > 1.5 * width) + 1
+    x = np.insert(x, silent, x[silent - 1] + width)
+    values = np.insert(rate.to_numpy(), silent, 0.0)
+    ax.step(
+        np.append(x[:1], x), np.append(0.0, values), where="post", color=color, label=label, linewidth=1.6
+    )
 
 
 def _title(ax: Axes, table: pd.DataFrame, width: float) -> None:
@@ -92,4 +103,4 @@ def _bin_seconds(table: pd.DataFrame) -> float:
 
 
 def _bin_text(width: float) -> str:
-    return f"{width * 1000:.3g} ms" if width < 1 else f"{width:.3g} s"
+    return f"{width * 1000:.3g} ms" if width < 1 else f"{width:g} s"

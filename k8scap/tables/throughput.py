@@ -31,7 +31,8 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 SHORTEST_NS = 1_000_000
-MOST_ROWS = 20_000_000
+MOST_ROWS = 4_000_000
+"""What half a gigabyte holds."""
 
 _NEEDED = ("number", "time", "point", "protocol", "src", "dst", "src_port", "dst_port", "stream", "length",
            "payload_length")  # fmt: skip
@@ -42,7 +43,7 @@ def throughput(packets: pd.DataFrame, *, interval: str = "100ms") -> pd.DataFram
 
     Bins begin at whole multiples of the interval since 1970, UTC. Each direction of each conversation has
     its bins from its first frame to its last, empty ones included; rows stand by point, first frame and
-    time. Raises UsageError for an interval that is none, too short, or makes more than 20 million rows;
+    time. Raises UsageError for an interval that is none, too short, or makes more than 4 million rows;
     SchemaError where columns are missing.
     """
     from k8scap.schema import require

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from k8scap import plot
+from k8scap.tables.throughput import throughput
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -136,6 +138,25 @@ def test_the_title_has_the_mean_and_the_peak(cap: Capture) -> None:
     said = plot.throughput(cap, interval="100ms").get_title(loc="left")
     assert said.startswith(f"Throughput: {total * 1000:.3g} kbit/s on average")
     assert "at most" in said
+
+
+def test_a_long_capture_has_wider_bins(cap: Capture) -> None:
+    """Half an hour in bins of 100 ms would be 18,000 steps."""
+    packets = cap.packets.copy()
+    packets["time"] = packets["time"].where(packets.index != 20, packets["time"] + pd.Timedelta("30min"))
+    ax = plot.throughput(
+        SimpleNamespace(packets=packets, throughput=lambda i: throughput(packets, interval=i))
+    )
+    assert ax.get_ylabel() == "Mbit/s in each 1 s"
+    assert "minutes since" in ax.get_xlabel()
+
+
+def test_between_two_connections_of_a_pair_the_line_is_at_zero(cap: Capture) -> None:
+    line = part(plot.throughput(cap, interval="10ms"), "198.18.0.1 → 198.18.0.2")
+    steps = list(zip(line.get_xdata().round(3), line.get_ydata(), strict=True))
+    assert steps[0] == (0.0, 0.0)
+    assert (0.4, 0.0) in steps
+    assert all(rate > 0 for at, rate in steps if at in (0.39, 0.5))
 
 
 def test_pairs_beyond_the_busiest_are_one_line(cap: Capture) -> None:
