@@ -55,7 +55,8 @@ def _frames(finding: Finding) -> str:
 
 
 def _line(finding: Finding, reason: str) -> str:
-    text = f"{finding.rule}: {finding.title}" + (f" ({reason})" if reason else "")
+    more = f" ({reason})" if reason and reason not in finding.title else ""
+    text = f"{finding.rule}: {finding.title}{more}"
     return textwrap.fill(_printable(text), WIDTH, initial_indent="  ", subsequent_indent="    ")
 
 
