@@ -246,18 +246,15 @@ def test_long_evidence_and_large_captures_stay_small(tmp_path: Path) -> None:
     assert max(len(table.xpath(".//tr")) for table in page.xpath("//table")) <= 51
 
 
-def test_many_findings_are_cards_for_the_worst_and_lines_for_the_rest(tmp_path: Path) -> None:
-    packets = [
-        (n * 0.001, segment(up=up, flags="S" if up else "RA", port=n, ack=2))
-        for n in range(1, 300)
+def test_the_worst_findings_are_cards_and_the_others_lines(tmp_path: Path) -> None:
+    scan = [
+        (port * 0.001, segment(up=up, flags="S" if up else "RA", port=port, ack=2))
+        for port in range(1, 31)
         for up in (True, False)
     ]
-    path = k8scap.report(opened(tmp_path, packets), tmp_path / "report.html")
-    page = parsed(path)
+    page = parsed(k8scap.report(opened(tmp_path, scan), tmp_path / "report.html"))
     assert len(page.xpath("//article")) == 20
-    assert len(page.xpath("//section[@id='findings']/ul/li")) == 200
-    assert "79 more are not shown" in words(page)
-    assert path.stat().st_size < 3 * MEGABYTE
+    assert len(page.xpath("//section[@id='findings']/ul/li")) == 10
 
 
 def test_only_its_owner_may_read_it(four_refused: tuple[k8scap.Capture, Path]) -> None:

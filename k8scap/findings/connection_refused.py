@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.flags import RST, SYN, has_any, is_first_syn
+from k8scap.findings.groups import largest, many_more
 from k8scap.findings.icmp import unreachable
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.steps import endpoints_of, in_kubernetes, inside, whose
@@ -33,6 +34,7 @@ THRESHOLDS = {
     "critical_count": CRITICAL_COUNT,
     "fallback_seconds": FALLBACK_SECONDS,
 }
+_DESTINATION = ["protocol", "dst", "dst_port"]
 _ACCEPTED = ("S1", "SF", "S2", "S3", "RSTO", "RSTR")
 
 
@@ -47,9 +49,19 @@ def connection_refused(case: Case) -> list[Finding]:
             f" (all {known:,} connections are older than the capture)" if known else ""
         )
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
-    groups = refused.groupby(["protocol", "dst", "dst_port"], observed=True)
-    findings = [_finding(case, attempts, group, errors) for _, group in groups]
-    return findings or [_nothing(case, attempts)]
+    if refused.empty:
+        return [_nothing(case, attempts)]
+    groups, rest = largest(refused, _DESTINATION)
+    return [_finding(case, attempts, group, errors) for group in groups] + many_more(
+        RULE,
+        case,
+        rest,
+        keys=_DESTINATION,
+        deed="destinations refused connections",
+        times=("start", "end"),
+        frames=case.tcp.index[case.tcp["stream"].isin(rest["stream"]) & has_any(case.tcp, SYN | RST)],
+        thresholds=THRESHOLDS,
+    )
 
 
 def _attempts(case: Case, errors: pd.DataFrame) -> pd.DataFrame:

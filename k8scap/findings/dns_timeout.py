@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from k8scap.findings.case import printable
 from k8scap.findings.evidence import address_filter, display_filter
+from k8scap.findings.groups import largest, many_more
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.steps import inside
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
@@ -45,6 +46,7 @@ THRESHOLDS = {
 }
 _NAMES_SHOWN = 3
 _BROADCAST = "255.255.255.255"
+_RESOLVER = ["dst", "dst_port"]
 _QUESTION = ["src", "query", "type"]
 
 
@@ -60,9 +62,19 @@ def dns_timeout(case: Case) -> list[Finding]:
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=len(lookups))]
     rows = _with_outcome(case, lookups)
     affected = rows[rows["outcome"].isin(["unanswered", "late"])]
-    groups = affected.groupby(["dst", "dst_port"], observed=True)
-    findings = [_finding(case, rows, group) for _, group in groups]
-    return findings or [_nothing(case, rows)]
+    if affected.empty:
+        return [_nothing(case, rows)]
+    groups, rest = largest(affected, _RESOLVER)
+    return [_finding(case, rows, group) for group in groups] + many_more(
+        RULE,
+        case,
+        rest.assign(stream=None),
+        keys=_RESOLVER,
+        deed="resolvers left lookups unanswered or late",
+        times=("time", "until"),
+        frames=rest["number"],
+        thresholds=THRESHOLDS,
+    )
 
 
 def _unicast(lookups: pd.DataFrame) -> pd.DataFrame:
@@ -126,9 +138,7 @@ def _finding(case: Case, rows: pd.DataFrame, affected: pd.DataFrame) -> Finding:
         seconds_lost=union_seconds(affected["time"], affected["until"]),
         thresholds=THRESHOLDS,
         frames=frames,
-        display_filter=display_filter(
-            frames, otherwise=f"dns && {address_filter('addr', address)} && udp.port == {port}"
-        ),
+        display_filter=display_filter(frames, otherwise=f"dns && {address_filter('addr', address)}"),
         next_step=_next_step(case, address, port, affected),
     )
 

@@ -17,14 +17,17 @@ def distinct(numbers: Iterable[object]) -> list[int]:
     return sorted({int(n) for n in numbers if n == n and n is not None})  # type: ignore[call-overload]  # noqa: PLR0124
 
 
-def display_filter(frames: Iterable[int], *, streams: Iterable[int] = (), otherwise: str) -> str:
-    """The frames themselves while they fit in a filter, else their TCP streams, else `otherwise`."""
+def display_filter(frames: Iterable[object], *, streams: Iterable[object] = (), otherwise: str = "") -> str:
+    """The frames themselves while they fit in a filter, else their TCP streams, else `otherwise`.
+
+    Where there is nothing that covers all of them, the first MAX_FRAMES.
+    """
     numbers, conversations = distinct(frames), distinct(streams)
     if 0 < len(numbers) <= MAX_FRAMES:
         return member_of("frame.number", numbers)
     if 0 < len(conversations) <= MAX_FRAMES:
         return member_of("tcp.stream", conversations)
-    return otherwise
+    return otherwise or member_of("frame.number", numbers[:MAX_FRAMES])
 
 
 def member_of(field: str, numbers: Iterable[int]) -> str:

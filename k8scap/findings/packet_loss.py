@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.flags import FIN, SYN, has_any
+from k8scap.findings.groups import largest
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.steps import inside
 from k8scap.findings.unanswered import CRITICAL_SYNS, SILENT_SECONDS, unanswered_connections
 from k8scap.findings.verdict import found, lost_packets, not_judged, ruled_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pandas as pd
 
     from k8scap.findings.case import Case
@@ -103,26 +102,27 @@ def _by_path(case: Case, lost: pd.DataFrame, segments: pd.DataFrame) -> list[Fin
 
     findings, rest = [], lost
     for keys in (_PATH, _SERVICE):
-        thin = [rest.iloc[:0]]
-        for events, sent in _groups(rest, segments, keys):
+        groups, thin = largest(rest, keys)
+        kept = [thin]
+        for events in groups:
+            sent = _sent_on(segments, events, keys)
             if _severity(events, sent) == "info":
-                thin.append(events)
+                kept.append(events)
             else:
                 findings.append(_finding(case, events, sent))
-        rest = pd.concat(thin)
+        rest = pd.concat(kept)
     if rest.empty:
         return findings
-    left = list(_groups(rest, segments, _PATH))
-    return [*findings, _finding(case, rest, left[0][1] if len(left) == 1 else segments)]
+    single = len(rest[_PATH].drop_duplicates()) == 1
+    return [*findings, _finding(case, rest, _sent_on(segments, rest, _PATH) if single else segments)]
 
 
-def _groups(
-    events: pd.DataFrame, segments: pd.DataFrame, keys: list[str]
-) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Events with the same `keys`, and all segments that have these too."""
-    rows = segments.groupby(keys, observed=True).indices
-    for key, group in events.groupby(keys, observed=True):
-        yield group, segments.iloc[rows[key]]
+def _sent_on(segments: pd.DataFrame, events: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """All segments that have the same `keys` as these events."""
+    mask = segments["protocol"].notna()
+    for key in keys:
+        mask &= (segments[key] == events[key].iloc[0]).astype(bool)
+    return segments[mask]
 
 
 def _severity(events: pd.DataFrame, sent: pd.DataFrame) -> Severity:
@@ -158,7 +158,8 @@ def _finding(case: Case, events: pd.DataFrame, sent: pd.DataFrame) -> Finding:
         f"{len(events):,} of {len(sent):,} segments ({len(events) / len(sent):.2%}) from {source} to "
         f"{destination} had to be sent again{_where(seen)}"
     )
-    otherwise = f"{address_filter('addr', address)} && tcp.port == {port} && tcp.analysis.retransmission"
+    alone = len(events[_SERVICE[:2]].drop_duplicates()) == 1
+    otherwise = f"{address_filter('addr', address)} && tcp.port == {port}" if alone else ""
     return found(
         RULE,
         case,

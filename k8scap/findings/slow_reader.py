@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.flags import RST, SYN, has_any
+from k8scap.findings.groups import largest, many_more
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.stalls import closed_windows, full_windows
 from k8scap.findings.steps import in_pod, inside
@@ -38,6 +39,7 @@ THRESHOLDS = {
     "warning_seconds": WARNING_SECONDS,
     "critical_share": CRITICAL_SHARE,
 }
+_READER = ["reader", "service", "service_port", "reads_at_service"]
 
 
 def slow_reader(case: Case) -> list[Finding]:
@@ -48,9 +50,19 @@ def slow_reader(case: Case) -> list[Finding]:
         reason = "no TCP segment that announces a window was captured"
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
     stalls = _stalls(case)
-    groups = stalls.groupby(["reader", "service", "service_port", "reads_at_service"], observed=True)
-    findings = [_finding(case, group) for _, group in groups]
-    return findings or [_nothing(case, tcp, announced)]
+    if stalls.empty:
+        return [_nothing(case, tcp, announced)]
+    groups, rest = largest(stalls, _READER)
+    return [_finding(case, group) for group in groups] + many_more(
+        RULE,
+        case,
+        rest,
+        keys=_READER,
+        deed="readers shut their windows",
+        times=("start", "end"),
+        frames=[n for numbers in rest["frames"] for n in numbers],
+        thresholds=THRESHOLDS,
+    )
 
 
 def _stalls(case: Case) -> pd.DataFrame:
@@ -76,7 +88,6 @@ def _finding(case: Case, stalls: pd.DataFrame) -> Finding:
     share = lost / max(union_seconds(same["start"], same["end"]), 1e-9)
     frames = [n for numbers in stalls["frames"] for n in numbers]
     service = f"{address_filter('addr', first['service'])} && tcp.port == {first['service_port']}"
-    shut = f"{service} && (tcp.analysis.zero_window || tcp.analysis.window_full)"
     return found(
         RULE,
         case,
@@ -93,7 +104,7 @@ def _finding(case: Case, stalls: pd.DataFrame) -> Finding:
         seconds_lost=lost,
         thresholds=THRESHOLDS,
         frames=frames,
-        display_filter=display_filter(frames, streams=streams, otherwise=shut),
+        display_filter=display_filter(frames, streams=streams, otherwise=service),
         next_step=_next_step(case, first),
     )
 

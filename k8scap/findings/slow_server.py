@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from k8scap.findings.evidence import address_filter, display_filter
+from k8scap.findings.groups import largest, many_more
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.steps import in_pod, inside
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
@@ -46,6 +47,7 @@ THRESHOLDS = {
     "timer_spread": TIMER_SPREAD,
     "poller_ms": POLLER_MS,
 }
+_SERVER = ["dst", "dst_port"]
 _HTTP_PORTS = {80, 3000, 5000, 8000, 8008, 8080, 8081, 8888, 9090}
 _THROTTLE_PERIOD_MS = 100.0
 
@@ -60,12 +62,21 @@ def slow_server(case: Case) -> list[Finding]:
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=len(case.exchanges))]
     rows = waits(case, give_up_ms=GIVE_UP_MS)
     rows = rows[rows["answered"] | (rows["wait_ms"] >= UNANSWERED_MS)]
-    findings = [
-        finding
-        for _, group in rows.groupby(["dst", "dst_port"], observed=True)
-        if (finding := _judge(case, group)) is not None
-    ]
-    return findings or [_nothing(case, rows)]
+    kept = rows[_slow(rows)]
+    often = kept[kept.groupby(_SERVER, observed=True)["dst"].transform("size") >= MIN_SLOW]
+    if often.empty:
+        return [_nothing(case, rows)]
+    groups, rest = largest(often, _SERVER)
+    return [_finding(case, _exchanges_of(rows, slow), slow) for slow in groups] + many_more(
+        RULE,
+        case,
+        rest,
+        keys=_SERVER,
+        deed="servers kept requests waiting",
+        times=("request_end", "wait_end"),
+        frames=[*rest["request_frame"].dropna(), *rest["response_frame"].dropna()],
+        thresholds=THRESHOLDS,
+    )
 
 
 def _slow(rows: pd.DataFrame) -> pd.Series:
@@ -73,16 +84,22 @@ def _slow(rows: pd.DataFrame) -> pd.Series:
     return slow
 
 
-def _judge(case: Case, rows: pd.DataFrame) -> Finding | None:
-    """A server's exchanges. One that never answered anything is sent to, not asked: no verdict on it."""
-    slow = rows[_slow(rows)]
-    if len(slow) < MIN_SLOW or not rows["answered"].any():
-        return None
-    return _finding(case, rows, slow, innocent=_innocent(rows, slow))
+def _exchanges_of(rows: pd.DataFrame, slow: pd.DataFrame) -> pd.DataFrame:
+    """All exchanges with the server of the slow ones."""
+    here: pd.DataFrame = rows[
+        (rows["dst"] == slow["dst"].iloc[0]) & (rows["dst_port"] == slow["dst_port"].iloc[0])
+    ]
+    return here
 
 
 def _innocent(rows: pd.DataFrame, slow: pd.DataFrame) -> str:
-    """What else such waits may be: a timer, or connections that are there to wait; empty for neither."""
+    """What else such waits may be; empty where they are what they seem.
+
+    A server that never answers is sent to, not asked; waits may end with a timer; connections may be there
+    to wait.
+    """
+    if not rows["answered"].any():
+        return "one-way"
     low, middle, high = slow["wait_ms"].quantile([0.1, 0.5, 0.9])
     if slow["answered"].all() and low >= TIMER_MS and (high - low) <= TIMER_SPREAD * middle:
         return "timer"
@@ -105,7 +122,8 @@ def _severity(rows: pd.DataFrame, slow: pd.DataFrame, innocent: str) -> Severity
     return "warning"
 
 
-def _finding(case: Case, rows: pd.DataFrame, slow: pd.DataFrame, *, innocent: str) -> Finding:
+def _finding(case: Case, rows: pd.DataFrame, slow: pd.DataFrame) -> Finding:
+    innocent = _innocent(rows, slow)
     first = slow.iloc[0]
     address, port = str(first["dst"]), int(first["dst_port"])
     server = case.endpoint(address, port, time=first["request_end"])
@@ -150,12 +168,15 @@ def _title(server: str, rows: pd.DataFrame, slow: pd.DataFrame, innocent: str) -
 
 _REMARK = {
     "": "",
+    "one-way": "; it answered none: a protocol without answers, or a server that hangs",
     "timer": "; they end like a timer (long poll, heartbeat, or a time-out behind the server)",
     "poller": "; other connections to it are answered at once (long polls, or one slow backend)",
 }
 
 
 def _causes(slow: pd.DataFrame, innocent: str) -> tuple[str, ...]:
+    if innocent == "one-way":
+        return ("one-way-protocol", "hung-server")
     if innocent == "timer":
         return ("long-poll", "heartbeat", "upstream-time-out")
     if innocent == "poller":

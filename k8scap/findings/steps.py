@@ -53,3 +53,10 @@ def endpoints_of(case: Case, address: object) -> str:
             label = f"kubernetes.io/service-name={entry.name}"
             return shlex.join(["kubectl", "get", "endpointslices", "-n", entry.namespace, "-l", label])
     return ""
+
+
+def all_conversations(case: Case) -> str:
+    """The whole table of this capture, for a spreadsheet."""
+    manifest = case.manifest
+    files = [f.name for f in manifest.files] if manifest else []
+    return shlex.join(["k8scap", "conversations", *(files or [f"{case.point}.pcap"]), "--format", "csv"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.flags import is_first_syn
+from k8scap.findings.groups import largest, many_more
 from k8scap.findings.icmp import unreachable
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.steps import in_kubernetes, inside, whose
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from k8scap.model import Finding
 
 
+_DESTINATION = ["dst", "dst_port"]
 SILENT_SECONDS = 0.2
 CRITICAL_SYNS = 3
 
@@ -40,8 +42,17 @@ def unanswered_connections(case: Case, rule: str, thresholds: Mapping[str, float
     times = syns.groupby("stream")["time"]
     lasted = (times.max() - times.min()).dt.total_seconds()
     repeated = silent[silent["stream"].isin(lasted[lasted >= SILENT_SECONDS].index)]
-    groups = repeated.groupby(["dst", "dst_port"], observed=True)
-    return [_finding(case, rule, thresholds, group, syns) for _, group in groups]
+    groups, rest = largest(repeated, _DESTINATION)
+    return [_finding(case, rule, thresholds, group, syns) for group in groups] + many_more(
+        rule,
+        case,
+        rest,
+        keys=_DESTINATION,
+        deed="destinations answered no SYN",
+        times=("start", "end"),
+        frames=syns.index[syns["stream"].isin(rest["stream"])],
+        thresholds=thresholds,
+    )
 
 
 def _finding(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import CLIENT, RESOLVER, ROUTER, SERVER
+from conftest import CLIENT, RESOLVER, ROUTER, SERVER, Resolver
 
 import k8scap
 from k8scap.errors import SchemaError
@@ -18,7 +18,7 @@ from k8scap.names import Names
 from k8scap.recording import write_manifest
 
 if TYPE_CHECKING:
-    from conftest import Resolver, Wire
+    from conftest import Wire
 
     from k8scap.model import Finding
 
@@ -200,6 +200,27 @@ def test_a_refused_attempt_that_is_repeated_is_no_loss(wire: Wire) -> None:
     only(wire.findings(), "connection-refused")
 
 
+def test_a_port_scan_is_told_in_few_words(wire: Wire) -> None:
+    for port in range(1, 301):
+        wire.connection(port=port).refuse(port * 0.01)
+    found = [f for f in wire.findings() if f.status == "found"]
+    assert len(found) == 51
+    (rest,) = [f for f in found if "250 more destinations refused connections" in f.title]
+    assert (rest.affected, rest.frame_count) == (250, 500)
+    assert set(rest.frames) <= tshark_frames(wire, rest.display_filter)
+
+
+def test_a_server_that_answers_nothing_is_told_without_alarm(wire: Wire) -> None:
+    for n in range(4):
+        connection = wire.connection(port=5044)
+        connection.close(connection.say(connection.open(n * 1.0), client=True) + 8.0)
+    quick = wire.connection()
+    quick.ask(quick.open(0.0), think=0.002)
+    found = only(wire.findings(), "slow-server")
+    assert (found.severity, found.affected, found.total) == ("info", 4, 4)
+    assert "answered none" in found.title
+
+
 def test_a_service_without_endpoints(wire: Wire) -> None:
     for n in range(3):
         connection = wire.connection(server="198.19.0.10", port=80)
@@ -255,6 +276,10 @@ FAULTS = {
     ),
     "slow-reader": lambda wire: stalled(wire, seconds=0.5, times=4),
     "slow-reader, many": lambda wire: stalled(wire, seconds=0.3, times=40),
+    "dns-timeout, many": lambda wire: [
+        Resolver(wire).ask(n * 1.0, f"host-{n}.shop.svc", port=30000 + n, answer_after=None)
+        for n in range(70)
+    ],
     "connection-refused": lambda wire: [wire.connection().refuse(n * 0.5) for n in range(3)],
     "connection-refused, many": lambda wire: [wire.connection().refuse(n * 0.1) for n in range(80)],
     "connection-refused, IPv6": lambda wire: [

@@ -1,0 +1,67 @@
+"""Who is spoken of by name, and who only as one of many: a port scan must not make 60,000 findings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from k8scap.findings.evidence import display_filter
+from k8scap.findings.intervals import union_seconds
+from k8scap.findings.steps import all_conversations
+from k8scap.findings.verdict import found
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pandas as pd
+
+    from k8scap.findings.case import Case
+    from k8scap.model import Finding
+
+MAX_GROUPS = 50
+
+
+def largest(rows: pd.DataFrame, keys: list[str]) -> tuple[list[pd.DataFrame], pd.DataFrame]:
+    """The groups of `rows` with the same `keys`, the largest first, and the rows of those past MAX_GROUPS."""
+    ids = rows.groupby(keys, observed=True).ngroup()
+    chosen = ids.value_counts().index[:MAX_GROUPS]
+    return [rows[ids == group] for group in chosen], rows[~ids.isin(chosen)]
+
+
+def many_more(
+    rule: str,
+    case: Case,
+    rows: pd.DataFrame,
+    *,
+    keys: list[str],
+    deed: str,
+    times: tuple[str, str],
+    frames: Iterable[Any],
+    thresholds: Mapping[str, float],
+) -> list[Finding]:
+    """One finding for all `rows` that `largest` left over; none where it left none.
+
+    `deed` is what the `keys` did ("servers kept requests waiting"), `times` the columns of each row's
+    start and end.
+    """
+    if rows.empty:
+        return []
+    start, end, shown = rows[times[0]], rows[times[1]], list(frames)
+    count = rows.groupby(keys, observed=True).ngroups
+    more = found(
+        rule,
+        case,
+        title=f"{count:,} more {deed}, {len(rows):,} times in all",
+        severity="warning",
+        certainty=0.6,
+        consistent_with=("scan", "wide-outage"),
+        destination=f"{count:,} more {deed.split(maxsplit=1)[0]}",
+        span=(start.min(), end.max()),
+        affected=len(rows),
+        total=len(rows),
+        seconds_lost=union_seconds(start, end),
+        thresholds=thresholds,
+        frames=shown,
+        display_filter=display_filter(shown, streams=rows["stream"]),
+        next_step=all_conversations(case),
+    )
+    return [more]
