@@ -30,6 +30,7 @@ CRITICAL_SHARE = 0.05
 STALLED_SHARE = 0.05
 STALLED_SECONDS = 1.0
 DUPLICATE_MS = 0.1
+CROSSING_FIN_MS = 10.0
 THRESHOLDS = {
     "min_lost": MIN_LOST,
     "warning_share": WARNING_SHARE,
@@ -38,6 +39,7 @@ THRESHOLDS = {
     "stalled_share": STALLED_SHARE,
     "stalled_seconds": STALLED_SECONDS,
     "duplicate_ms": DUPLICATE_MS,
+    "crossing_fin_ms": CROSSING_FIN_MS,
     "silent_seconds": SILENT_SECONDS,
     "critical_syns": CRITICAL_SYNS,
 }
@@ -84,7 +86,8 @@ def _events(case: Case, segments: pd.DataFrame) -> pd.DataFrame:
 
     A segment that TCP sends again gets an IP identification of its own; the same identification is the
     same packet, captured at two places or doubled on the way. Without one (IPv6, or 0), nearness in
-    time decides: no sender repeats a segment within 100 µs.
+    time decides: no sender repeats a segment within 100 µs. And where both sides close at once, BSD and
+    macOS say FIN again with their ACK of the other's: no timer is that short.
     """
     conversations = case.tcp_conversations
     never = conversations.loc[conversations["state"].isin(_NEVER_OPENED), "stream"]
@@ -93,7 +96,8 @@ def _events(case: Case, segments: pd.DataFrame) -> pd.DataFrame:
     this, before = events["number"].map(ids).fillna(0), events["repeats"].map(ids).fillna(0)
     same_packet = (this != 0) & (this == before)
     at_once = (this == 0) & (events["waited_ms"] < DUPLICATE_MS)
-    return events[~(same_packet | at_once).astype(bool)]
+    crossing = (events["kind"] == "fin") & (events["waited_ms"] < CROSSING_FIN_MS)
+    return events[~(same_packet | at_once | crossing).astype(bool)]
 
 
 def _by_path(case: Case, lost: pd.DataFrame, segments: pd.DataFrame) -> list[Finding]:

@@ -86,13 +86,14 @@ def _finding(case: Case, stalls: pd.DataFrame) -> Finding:
     streams = stalls["stream"].unique()
     reader, sender = _ends(case, first)
     share = lost / max(union_seconds(same["start"], same["end"]), 1e-9)
+    times = "once" if len(stalls) == 1 else f"{len(stalls):,} times"
     frames = [n for numbers in stalls["frames"] for n in numbers]
     service = f"{address_filter('addr', first['service'])} && tcp.port == {first['service_port']}"
     return found(
         RULE,
         case,
         title=f"{reader} took nothing for {lost:,.1f} s ({share:.0%} of the time): its receive window was "
-        f"shut {len(stalls):,} times, in {len(streams):,} of {len(same):,} conversations",
+        f"shut {times}, in {len(streams):,} of {len(same):,} conversations",
         severity=_severity(lost, share),
         certainty=0.95 if (stalls["kind"] == "closed").any() else 0.75,
         consistent_with=("slow-consumer", "cpu-throttling", "blocked-downstream", "small-receive-buffer"),

@@ -33,6 +33,7 @@ UNANSWERED_MS = 5000.0
 GIVE_UP_MS = 60000.0
 TIMER_MS = 9000.0
 TIMER_SPREAD = 0.02
+HEARTBEAT_BYTES = 48
 POLLER_MS = 1000.0
 THRESHOLDS = {
     "slow_ms": SLOW_MS,
@@ -45,6 +46,7 @@ THRESHOLDS = {
     "give_up_ms": GIVE_UP_MS,
     "timer_ms": TIMER_MS,
     "timer_spread": TIMER_SPREAD,
+    "heartbeat_bytes": HEARTBEAT_BYTES,
     "poller_ms": POLLER_MS,
 }
 _SERVER = ["dst", "dst_port"]
@@ -103,10 +105,17 @@ def _innocent(rows: pd.DataFrame, slow: pd.DataFrame) -> str:
     low, middle, high = slow["wait_ms"].quantile([0.1, 0.5, 0.9])
     if slow["answered"].all() and low >= TIMER_MS and (high - low) <= TIMER_SPREAD * middle:
         return "timer"
+    if low >= POLLER_MS and _all_alike(slow["request_bytes"]):
+        return "heartbeat"
     shortest = rows[rows["answered"]].groupby("stream")["wait_ms"].agg(["min", "size"])
     pollers = shortest[(shortest["min"] >= POLLER_MS) & (shortest["size"] > 1)].index
     others = rows[~rows["stream"].isin(pollers)]
     return "poller" if len(pollers) and _mostly_quick(others) else ""
+
+
+def _all_alike(sizes: pd.Series) -> bool:
+    """What a client says to a ping, or to each thing that it is told: few bytes, and always as many."""
+    return bool(sizes.max() <= HEARTBEAT_BYTES and sizes.max() == sizes.min())
 
 
 def _mostly_quick(rows: pd.DataFrame) -> bool:
@@ -169,6 +178,7 @@ def _title(server: str, rows: pd.DataFrame, slow: pd.DataFrame, innocent: str) -
 _REMARK = {
     "": "",
     "one-way": "; it answered none: a protocol without answers, or a server that hangs",
+    "heartbeat": "; each request is the same few bytes (answers to a server's pings or pushes)",
     "timer": "; they end like a timer (long poll, heartbeat, or a time-out behind the server)",
     "poller": "; other connections to it are answered at once (long polls, or one slow backend)",
 }
@@ -177,6 +187,8 @@ _REMARK = {
 def _causes(slow: pd.DataFrame, innocent: str) -> tuple[str, ...]:
     if innocent == "one-way":
         return ("one-way-protocol", "hung-server")
+    if innocent == "heartbeat":
+        return ("server-push", "heartbeat", "slow-application")
     if innocent == "timer":
         return ("long-poll", "heartbeat", "upstream-time-out")
     if innocent == "poller":

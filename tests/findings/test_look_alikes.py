@@ -151,6 +151,26 @@ def pings_by_the_server(wire: Wire, client: str, server: str) -> None:
 
 
 @innocent
+def pushes_that_the_client_acknowledges(wire: Wire, client: str, server: str) -> None:
+    connection = wire.connection(client=client, server=server)
+    at = connection.ask(connection.open(0.0), think=0.002)
+    for wait in (3.1, 14.2, 1.7, 8.8, 22.0, 5.3, 11.9):
+        pushed = connection.say(at + wait, client=False, size=700)
+        at = connection.say(pushed + 0.0003, client=True, size=12)
+
+
+@innocent
+def both_sides_closing_at_once(wire: Wire, client: str, server: str) -> None:
+    for n in range(10):
+        connection = wire.connection(client=client, server=server)
+        at = connection.ask(connection.open(n * 0.5), think=0.002)
+        fin = connection.segment(at, client=True, flags="FA")
+        connection.segment(at + 0.0001, client=False, flags="FA")
+        wire.again(at + 0.0004, fin)
+        connection.segment(at + 0.0011, client=False)
+
+
+@innocent
 def logs_that_nobody_answers(wire: Wire, client: str, server: str) -> None:
     for n in range(4):
         connection = wire.connection(client=client, server=server, port=5044)
