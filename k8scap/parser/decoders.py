@@ -50,11 +50,13 @@ class Builder:
         if column.dtype == "category":
             return self._words[column.name].encode(_words(column, chunk, source))
         if column.name in _NUMBERS:
-            return _NUMBERS[column.name](chunk, column)
+            return _narrowed(_NUMBERS[column.name](chunk, column), column)
         values = text.coalesce(chunk, column)
         if column.dtype == "bool":
             return values.is_valid().to_numpy(zero_copy_only=False)
-        return _BY_DTYPE.get(column.dtype, text.integers)(values)
+        if column.dtype in _BY_DTYPE:
+            return _BY_DTYPE[column.dtype](values)
+        return _narrowed(text.integers(values), column)
 
     def _assemble(self, column: Column) -> Any:
         import numpy as np
@@ -64,11 +66,11 @@ class Builder:
         if column.dtype == "category":
             return pd.Categorical.from_codes(_joined(parts, np.int32), dtype=self._words[column.name].dtype())
         if column.dtype == "boolean":
-            return pd.arrays.BooleanArray(*_masked(parts, np.dtype(bool)))
+            return pd.arrays.BooleanArray(*_masked(parts, column))
         if column.dtype[0] == "I":
-            return pd.arrays.IntegerArray(*_masked(parts, np.dtype(column.dtype.lower())))
+            return pd.arrays.IntegerArray(*_masked(parts, column))
         if column.dtype == "int64":
-            return _masked(parts, np.dtype(np.int64))[0]
+            return _masked(parts, column)[0]
         if column.dtype.startswith("datetime64"):
             return pd.DatetimeIndex(_joined(parts, np.int64).view("M8[ns]"), tz="UTC")
         return _joined(parts, np.dtype(column.dtype))
@@ -80,13 +82,21 @@ def _joined(parts: list[np.ndarray], dtype: Any) -> np.ndarray:
     return np.concatenate(parts) if parts else np.empty(0, dtype)
 
 
-def _masked(parts: list[tuple[np.ndarray, np.ndarray]], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """Values narrowed to `dtype`, and their mask: what does not fit (malformed frames) is absent."""
-    import numpy as np
-
-    values, mask = (_joined([part[i] for part in parts], t) for i, t in ((0, np.int64), (1, bool)))
-    narrow = values.astype(dtype)
+def _narrowed(found: tuple[np.ndarray, np.ndarray], column: Column) -> tuple[np.ndarray, np.ndarray]:
+    """Values in the column's own width, and their mask: what does not fit (malformed frames) is absent."""
+    values, mask = found
+    narrow = values.astype(_width(column))
     return narrow, mask | (narrow != values)
+
+
+def _masked(parts: list[tuple[np.ndarray, np.ndarray]], column: Column) -> tuple[np.ndarray, np.ndarray]:
+    values, masks = ([part[i] for part in parts] for i in (0, 1))
+    return _joined(values, _width(column)), _joined(masks, bool)
+
+
+def _width(column: Column) -> str:
+    """`Int16` → `int16`, `boolean` → `bool`: NumPy's name of what a nullable column holds."""
+    return "bool" if column.dtype == "boolean" else column.dtype.lower()
 
 
 def _words(column: Column, chunk: Chunk, source: Source) -> Any:
