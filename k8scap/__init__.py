@@ -1,10 +1,18 @@
-"""k8scap: from a container's network namespace to the answer in a notebook."""
+"""k8scap: from a container's network namespace to the answer in a notebook.
 
-from k8scap import errors, lab, plot
-from k8scap.analysis import Capture, diagnose, load
-from k8scap.html_report import report
-from k8scap.live import LiveCapture, capture, enter, watch
-from k8scap.model import Finding
+Public names are loaded when they are first used (PEP 562): `import k8scap` and `k8scap --help` cost
+next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from k8scap import errors, lab, plot
+    from k8scap.analysis import Capture, diagnose, load
+    from k8scap.html_report import report
+    from k8scap.live import LiveCapture, capture, enter, watch
+    from k8scap.model import Finding
 
 __all__ = [
     "Capture",
@@ -20,3 +28,24 @@ __all__ = [
     "report",
     "watch",
 ]
+
+_MODULES = {
+    "analysis": ("Capture", "diagnose", "load"),
+    "html_report": ("report",),
+    "live": ("LiveCapture", "capture", "enter", "watch"),
+    "model": ("Finding",),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = globals()[name] = getattr(import_module(f"k8scap.{_HOME[name]}"), name)
+        return value
+    if name in __all__:
+        return import_module(f"k8scap.{name}")
+    raise AttributeError(f"module 'k8scap' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
