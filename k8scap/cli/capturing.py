@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,7 @@ def run_capture(arguments: argparse.Namespace) -> int:
 
 def tell_capture(cap: Capture, *, quiet: bool) -> None:
     """What was captured, and what it says: the answer, not only the file."""
-    files = " ".join(str(f) for r in cap.recordings for f in r.files)
+    files = shlex.join(str(f) for r in cap.recordings for f in r.files)
     print(f"recorded: {files}")
     if quiet:
         return
