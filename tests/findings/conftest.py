@@ -44,7 +44,8 @@ class Wire:
     def again(self, at: float, packet: Packet, *, ip_id: int | None = None) -> None:
         """The same bytes once more, sent again (a new IP identification) or seen twice (its old one)."""
         copy = packet.copy()
-        copy[IP].id = next(self._ids) % 65535 + 1 if ip_id is None else ip_id
+        if IP in copy:
+            copy[IP].id = next(self._ids) % 65535 + 1 if ip_id is None else ip_id
         self._seen.append((at, copy))
 
     def twice(self, apart: float) -> None:
