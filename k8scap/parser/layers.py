@@ -21,7 +21,7 @@ _CARRIED = _LINK | {"arp"}
 _TUNNELS = frozenset(
     {
         "ayiya", "capwap.data", "erspan", "etherip", "geneve", "gre", "gtp", "gtpprime", "l2tp", "lisp-data",
-        "lwapp", "mpls", "nsh", "stt", "teredo", "vxlan", "vxlan_gpe", "vxlan-gpe",
+        "lwapp", "mpls", "nsh", "pim", "stt", "teredo", "vxlan", "vxlan_gpe", "vxlan-gpe",
     }
 )  # fmt: skip
 _BARE = {("ip", "ip"): "ipip", ("ip", "ipv6"): "6in4", ("ipv6", "ip"): "4in6", ("ipv6", "ipv6"): "6in6"}

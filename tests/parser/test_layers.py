@@ -10,7 +10,8 @@ from k8scap.parser.layers import read_stack
     [
         ("eth:ethertype:ip:tcp:tls:x509sat:tls", "TCP", {"ip": 0, "tcp": 0}, []),
         ("eth:ethertype:ip:icmp:ip:tcp", "ICMP", {"ip": 0, "icmp": 0}, []),
-        ("eth:ethertype:ip:pim:ip:udp:data", "PIM", {"ip": 0, "pim": 0}, []),
+        ("eth:ethertype:ip:pim", "PIM", {"ip": 0}, []),
+        ("eth:ethertype:ip:pim:ip:udp:data", "UDP", {"ip": 1, "udp": 0}, ["pim"]),
         ("eth:ethertype:ip:udp:sflow:eth:ethertype:ip:tcp", "UDP", {"ip": 0, "udp": 0}, []),
         ("eth:ethertype:ip:tcp:openflow_v1:eth:ethertype:ip:tcp", "TCP", {"ip": 0, "tcp": 0}, []),
         ("eth:ethertype:ip:gre:wlan:llc:ip:tcp:http", "TCP", {"ip": 1, "tcp": 0}, ["gre"]),
