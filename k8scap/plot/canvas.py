@@ -19,8 +19,13 @@ RASTERIZE_FROM = 3000
 
 _WIDE = 20.0
 _LONG, _TICKS = 600.0, 9
-_STEPS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400, 604_800)
+_DAY = 86_400
+_STEPS = (
+    *(60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800),
+    *(_DAY * digit * 10**zeros for zeros in range(6) for digit in (1, 2, 5)),
+)
 """Seconds between the marks of a long time axis."""
+_UNITS = (("days", _DAY), ("hours", 3600), ("minutes", 60))
 
 
 def axes_or_new(ax: Axes | None, *, height: float = SIZE[1]) -> Axes:
@@ -125,17 +130,17 @@ def seconds_since(times: pd.Series, start: pd.Timestamp) -> pd.Series:
 
 
 def time_axis(ax: Axes, start: pd.Timestamp) -> None:
-    """Label x, seconds since `start`; a long capture's in minutes or hours."""
+    """Label x, seconds since `start`; a long capture's in minutes, hours or days."""
     clock = f"{start:%H:%M:%S}.{start.microsecond // 1000:03d} UTC on {start:%Y-%m-%d}"
     low, high = ax.get_xlim()
-    step = next((step for step in _STEPS if (high - low) / step <= _TICKS), _STEPS[-1])
     if high - low < _LONG:
         ax.set_xlabel(f"seconds since {clock}")
         return
-    hours = step >= 3600
+    step = next((step for step in _STEPS if (high - low) / step <= _TICKS), _STEPS[-1])
+    unit, size = next(unit for unit in _UNITS if step >= unit[1])
     ax.xaxis.set_major_locator(_multiples(step))
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value / (3600 if hours else 60):g}")
-    ax.set_xlabel(f"{'hours' if hours else 'minutes'} since {clock}")
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value / size:g}")
+    ax.set_xlabel(f"{unit} since {clock}")
 
 
 def _multiples(step: float) -> Any:

@@ -132,11 +132,15 @@ def test_several_points_are_told_apart(cap: Capture, view: str) -> None:
     assert "at node-b" in said
 
 
-def test_a_long_capture_counts_minutes(cap: Capture) -> None:
+@pytest.mark.parametrize(
+    ("apart", "unit"), [("4min", "minutes"), ("1h", "hours"), ("1D", "days"), ("3000D", "days")]
+)
+def test_a_long_capture_counts_in_longer_units(cap: Capture, apart: str, unit: str) -> None:
     table = cap.round_trips.copy()
-    table["time"] = table["time"].min() + pd.to_timedelta(range(len(table)), unit="min") * 4
-    said = words(plot.latency(table))
-    assert "minutes since 03:04:05.010 UTC" in said
+    table["time"] = table["time"].min() + pd.Timedelta(apart) * table.index.to_series()
+    ax = plot.latency(table)
+    assert f"{unit} since 03:04:05.010 UTC" in words(ax)
+    assert 3 <= len(ax.get_xticks()) <= 12
 
 
 def named(cap: Capture, names: Names) -> Any:
