@@ -49,7 +49,7 @@ def latency(data: Any, *, ax: Axes | None = None) -> Axes:
     if table.empty:
         return say_empty(ax, "No round trip was measured: no segment and its ACK are in this capture.")
     start = start_of(data, table)
-    log = wants_log(table["rtt_ms"])
+    log = wants_log(services(table)["rtt_ms"])
     for order, (label, color, part) in enumerate(by_answerer(data, table)):
         for kind, (marker, _) in MARKERS.items():
             mine = part[part["kind"] == kind]
@@ -86,7 +86,7 @@ def by_answerer(data: Any, table: pd.DataFrame) -> Iterator[tuple[str, str, pd.D
         part = table[answering.isin(groups)]
         if len(part):
             alone = clients and (part["dst"] == part["dst"].iloc[0]).all()
-            name = f"{who(data, part.iloc[0], 'dst')}, the client" if alone else f"{len(groups):,} {what}"
+            name = f"{who(data, part.iloc[0], 'dst')}, as client" if alone else f"{len(groups):,} {what}"
             yield _label(name, part), color, part
 
 

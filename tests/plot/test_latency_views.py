@@ -40,7 +40,7 @@ def test_the_legend_has_median_and_95th_percentile_of_each_service(cap: Capture)
     said = legend(plot.latency(cap))
     assert "198.18.0.2:5001\n  median 10 ms, 95 % ≤ 10 ms" in said
     assert "198.18.0.2:80\n  median 25 ms, 95 % ≤ 38.5 ms" in said
-    assert any(entry.startswith("198.18.0.1, the client") for entry in said)
+    assert any(entry.startswith("198.18.0.1, as client") for entry in said)
     assert {"measured by handshake", "measured by acknowledgment"} <= set(said)
 
 
