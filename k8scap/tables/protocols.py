@@ -22,8 +22,10 @@ _QUOTES = frozenset({"icmp", "icmpv6"})
 
 
 def protocols(frames: pd.DataFrame) -> pd.DataFrame:
-    """The hierarchy of frames, as `tshark -q -z io,phs` prints it: `COLUMNS`, paths before what they carry.
+    """The hierarchy of frames: `COLUMNS`, paths before what they carry.
 
+    Up to the application protocol it is what `tshark -q -z io,phs` prints; above, tshark lists items there
+    that are no layers (`tcp.segments`, a second `tls`), and this does not.
     `frames` has `frame.protocols` (Wireshark's, strings; NaN counts nowhere) and `length` (bytes). A frame
     counts once for each path that its protocols begin with. Raises SchemaError where columns are missing.
     """

@@ -1,4 +1,5 @@
-"""Captures that nobody here made, where the folder of them is there: a sample of it opens, frame for frame.
+"""The repository's own captures and, where the folder of them is there, a sample of those that nobody here
+made: each opens, frame for frame.
 
 `benchmarks/parity.py` goes through all of them, column by column.
 """
@@ -13,8 +14,10 @@ from scapy.all import RawPcapReader
 from k8scap import load
 from k8scap.schema import PACKETS
 
-CORPUS = Path(__file__).parent.parent.parent.parent / "shared" / "corpus"
-SAMPLE = sorted(p for p in CORPUS.glob("*/*") if p.is_file())[::25]
+ROOT = Path(__file__).parents[2]
+CORPUS = ROOT.parent / "shared" / "corpus"
+OWN = sorted((ROOT / "notebooks" / "captures").glob("*.pcap"))
+SAMPLE = [*OWN, *sorted(p for p in CORPUS.glob("*/*") if p.is_file())[::25]]
 
 
 @pytest.fixture(scope="module")
