@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 _NETWORK = frozenset({"ip", "ipv6"})
 TAGS = frozenset({"vlan", "ieee8021ad"})
-_LINK = TAGS | {
+LINK = TAGS | {
     "cfp", "chdlc", "cmd", "eth", "ethertype", "fr", "ieee8021ah", "juniper", "llc", "macsec", "mpls",
     "nflog", "nsh", "null", "ppi", "ppp", "pppoes", "prism", "pwethheuristic", "radiotap", "raw", "sll",
     "wlan", "wlan_radio",
 }  # fmt: skip
-_CARRIED = _LINK | {"arp"}
-_TUNNELS = frozenset(
+CARRIED = LINK | {"arp"}
+TUNNELS = frozenset(
     {
         "ayiya", "capwap.data", "erspan", "etherip", "geneve", "gre", "gtp", "gtpprime", "l2tp", "lisp-data",
         "lwapp", "mpls", "nsh", "pim", "stt", "teredo", "vxlan", "vxlan_gpe", "vxlan-gpe",
@@ -100,7 +100,7 @@ class _Walk:
         packet = self.packets[-1]
         if name in _NETWORK:
             return self._enter_network(name, nth)
-        if name in _TUNNELS and packet.network and packet.transport in ("", "udp", "gre"):
+        if name in TUNNELS and packet.network and packet.transport in ("", "udp", "gre"):
             self._open_tunnel(name, nth)
             return True
         if name == "eth" and packet.network and not packet.transport:
@@ -134,7 +134,7 @@ class _Walk:
         self.open.append((name, nth))
 
     def _enter_carried(self, name: str, nth: int) -> bool:
-        if name not in _CARRIED:
+        if name not in CARRIED:
             return False
         self._inside()
         return self._enter_link(name, nth)
@@ -151,8 +151,8 @@ class _Walk:
         packet = self.packets[-1]
         packet.note(name, nth)
         if name not in _SILENT and not packet.named:
-            packet.protocol = _display(name)
-            packet.named = name not in _LINK
+            packet.protocol = display(name)
+            packet.named = name not in LINK
         return True
 
     def _enter_transport(self, name: str, nth: int) -> bool:
@@ -160,10 +160,11 @@ class _Walk:
         if packet.transport or name in _UNKNOWN:
             return False
         packet.transport = "udp" if name == "udplite" else name
-        packet.protocol = _display(name)
+        packet.protocol = display(name)
         packet.note(packet.transport, nth)
         return packet.transport == "udp"
 
 
-def _display(name: str) -> str:
+def display(name: str) -> str:
+    """The packets table's name of a protocol: `tcp` → `TCP`."""
     return _NAMES.get(name, name.upper())
