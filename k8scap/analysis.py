@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from k8scap.errors import UsageError
 from k8scap.names import Names
-from k8scap.parser.filters import both, check_filter, within
+from k8scap.parser.engines import Selection, check_engine, iter_packets, read_packets
+from k8scap.parser.filters import both, check_filter, span
 from k8scap.parser.source import Source
 from k8scap.recording import open_recordings
 from k8scap.schema import PACKET_COLUMNS, require
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -36,14 +38,12 @@ class Capture:
         sources: Sequence[Source],
         *,
         names: Names,
-        columns: Sequence[str] | None = None,
-        where: str = "",
-        decode_as: Mapping[str, str] | None = None,
+        selection: Selection | None = None,
+        engine: str = "columnar",
     ) -> None:
         self._sources = tuple(sources)
-        self._columns = columns
-        self._where = where
-        self._decode_as = decode_as
+        self._selection = selection or Selection()
+        self._engine = engine
         self.names = names
 
     @property
@@ -57,8 +57,6 @@ class Capture:
     @property
     def manifests(self) -> tuple[Manifest, ...]:
         """Those of the recordings that have one, each under its point's name here."""
-        from dataclasses import replace
-
         return tuple(replace(s.manifest, point=s.point) for s in self._sources if s.manifest)
 
     @property
@@ -68,17 +66,22 @@ class Capture:
     @cached_property
     def packets(self) -> pd.DataFrame:
         """One row a frame, indexed by `number`; columns and dtypes as in `schema.PACKETS`."""
-        from k8scap.parser.pyshark_engine import read_packets
+        return read_packets(self._sources, self._selection, engine=self._engine)
 
-        return read_packets(
-            self._sources, columns=self._columns, where=self._where, decode_as=self._decode_as
-        )
+    def iter_packets(self, chunk: int = 1_000_000) -> Iterator[pd.DataFrame]:
+        """The packets table in pieces, for files larger than memory: `chunk` frames are read for each.
+
+        The pieces follow one another as the rows of `packets` do, and hold the same values; a piece's
+        categories are those met so far. A file that grows is read to its present end. Raises UsageError for
+        a chunk smaller than 1.
+        """
+        if chunk < 1:
+            raise UsageError("A chunk holds one frame at the least.", next_step="cap.iter_packets(100_000)")
+        return iter_packets(self._sources, chunk, self._selection, engine=self._engine)
 
     @cached_property
     def quality(self) -> Quality:
         """How good the capture is: drops, truncation, missing handshakes."""
-        from dataclasses import replace
-
         from k8scap.tables.quality import quality
 
         packets = self.packets  # reading them is what finds out where files break off
@@ -174,18 +177,13 @@ class Capture:
         """
         from k8scap.parser.dissect import read_packet
 
-        return read_packet(self._source(point), number, decode_as=self._decode_as)
+        return read_packet(self._source(point), number, decode_as=self._selection.decode_as)
 
     def select(self, where: str) -> Capture:
         """The frames that `where` (a Wireshark display filter) lets pass, numbered as they were."""
         check_filter(where)
-        return Capture(
-            self._sources,
-            names=self.names,
-            columns=self._columns,
-            where=both(self._where, where),
-            decode_as=self._decode_as,
-        )
+        selection = replace(self._selection, where=both(self._selection.where, where))
+        return Capture(self._sources, names=self.names, selection=selection, engine=self._engine)
 
     def __repr__(self) -> str:
         from k8scap.capture_card import text
@@ -202,14 +200,15 @@ class Capture:
         import pandas as pd
 
         asked = (frames["src_port"].eq(53) | frames["dst_port"].eq(53)).any()
-        if not asked and not self._decode_as:
+        if not asked and not self._selection.decode_as:
             return pd.DataFrame({name: pd.Series(dtype="str") for name in _DNS}, index=frames.index[:0])
         return self._fields(source, _DNS, "dns")
 
     def _fields(self, source: Source, names: Sequence[str], where: str) -> pd.DataFrame:
         from k8scap.parser.dissect import read_fields
 
-        return read_fields(source, names, where=both(self._where, where), decode_as=self._decode_as)
+        chosen = both(self._selection.display_filter, where)
+        return read_fields(source, names, where=chosen, decode_as=self._selection.decode_as)
 
     def _source(self, point: str | None) -> Source:
         if point is None and len(self._sources) == 1:
@@ -230,18 +229,19 @@ def load(
     columns: Sequence[str] | None = None,
     where: str | None = None,
     between: tuple[datetime | str, datetime | str] | None = None,
-    engine: str = "pyshark",
+    engine: str = "columnar",
     decode_as: Mapping[str, str] | None = None,
 ) -> Capture:
-    """Open capture files (pcap, pcapng, either gzipped, and whatever else tshark reads).
+    """Open capture files (pcap, pcapng, either compressed with gzip or zstd, and whatever else tshark reads).
 
     Rotated files of one name in one folder are one capture point, their frames numbered on. `columns`
     are those of the packets table that will be needed (all); `where` is a Wireshark display filter;
     `between` two times with a zone (datetimes, or text in ISO 8601). `decode_as` is tshark's:
-    {"tcp.port==8888": "http"}. Raises UnreadableFileError, FilterError, UsageError, ToolMissingError.
+    {"tcp.port==8888": "http"}. `engine` makes the packets table: "columnar" is ours, "pyshark" asks tshark
+    for every column, thousands of times slower, with the same answers. Raises UnreadableFileError,
+    FilterError, UsageError, ToolMissingError.
     """
-    if engine != "pyshark":
-        raise UsageError(f"There is no engine {engine!r}.", next_step='load(..., engine="pyshark")')
+    check_engine(engine)
     if not files:
         raise UsageError("load needs a capture file.", next_step='k8scap.load("capture.pcap")')
     _check_columns(columns)
@@ -250,13 +250,13 @@ def load(
         source.check()
     check_filter(where or "")
     known = [entry for source in sources if source.manifest for entry in source.manifest.names]
-    return Capture(
-        sources,
-        names=names or Names(known),
-        columns=columns,
-        where=both(where or "", within(between)),
-        decode_as=decode_as,
+    selection = Selection(
+        where=where or "",
+        between=span(between),
+        columns=None if columns is None else tuple(columns),
+        decode_as=decode_as or {},
     )
+    return Capture(sources, names=names or Names(known), selection=selection, engine=engine)
 
 
 def _sources(recordings: Iterable[Recording]) -> list[Source]:

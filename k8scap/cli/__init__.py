@@ -11,7 +11,7 @@ import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from k8scap.cli import capturing, reading
+from k8scap.cli import capturing, compiling, reading
 from k8scap.cli.command import TARGETS
 from k8scap.errors import K8scapError
 
@@ -62,4 +62,5 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     capturing.add_commands(commands)
     reading.add_commands(commands)
+    compiling.add_commands(commands)
     return parser

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _FORMAT = ("-E", "separator=/t", "-E", "occurrence=a", "-E", "aggregator=,", "-E", "quote=n")
 _NEAREST = 3
+_NUMBER = "frame.number"
 
 
 def read_fields(
@@ -36,7 +37,10 @@ def read_fields(
 
     names = list(dict.fromkeys(names))
     _refuse_malformed(names)
-    output = ["-T", "fields", *_FORMAT, *(w for name in ("frame.number", *names) for w in ("-e", name))]
+    asked = [
+        name for name in names if name != _NUMBER
+    ]  # tshark prints a field once, however often it is asked
+    output = ["-T", "fields", *_FORMAT, *(w for name in (_NUMBER, *asked) for w in ("-e", name))]
     run = Run()
     rows: list[list[str | None]] = []
     argv = command(source.path, output, where=where, decode_as=decode_as)
@@ -48,11 +52,10 @@ def read_fields(
             count(len(rows) - before)
     _refuse_unknown(run, names)
     source.remember(run)
-    columns = list(zip(*rows, strict=True)) or [()] * (1 + len(names))
+    columns = list(zip(*rows, strict=True)) or [()] * (1 + len(asked))
     index = pd.Index([int(number or 0) for number in columns[0]], name="number", dtype="int64")
-    return pd.DataFrame(
-        {n: pd.array(c, dtype="str") for n, c in zip(names, columns[1:], strict=True)}, index=index
-    )
+    told = dict(zip((_NUMBER, *asked), columns, strict=True))
+    return pd.DataFrame({name: pd.array(told[name], dtype="str") for name in names}, index=index)
 
 
 def _cells(line: str) -> list[str | None]:

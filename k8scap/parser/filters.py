@@ -43,16 +43,24 @@ def both(first: str, second: str) -> str:
     return f"({first}) && ({second})" if first and second else first or second
 
 
-def within(between: tuple[datetime | str, datetime | str] | None) -> str:
-    """The filter for frames from the first time to the second, both included.
+def span(between: tuple[datetime | str, datetime | str] | None) -> tuple[int, int] | None:
+    """Two times as nanoseconds since 1970.
 
     Raises UsageError for a time without a zone: whose clock it is would be a guess.
     """
     if between is None:
-        return ""
+        return None
     start, end = (_nanoseconds(_time(value)) for value in between)
     if end < start:
         raise UsageError("between ends before it starts.", next_step="between=(earlier, later)")
+    return start, end
+
+
+def within(between: tuple[int, int] | None) -> str:
+    """The filter for frames from the first time to the second (nanoseconds), both included."""
+    if between is None:
+        return ""
+    start, end = between
     return f"frame.time_epoch >= {_decimal(start)} && frame.time_epoch <= {_decimal(end)}"
 
 

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 from k8scap.errors import DiskFullError, UnreadableFileError
 from k8scap.parser.records import Scan, scan, whole_records
+from k8scap.parser.streams import PCAP, PCAP_HEADER, PCAPNG, open_stream
 from k8scap.parser.tshark import Run, blocks, command
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from k8scap.model import Manifest
+    from k8scap.parser.record_reader import RecordReader
     from k8scap.recording import Recording
 
 _WELL_KNOWN_LINK_TYPES = frozenset({0, 1, 12, 14, 101, 105, 108, 113, 127, 228, 229, 276})
@@ -36,6 +40,7 @@ class Source:
         self.notes: dict[str, None] = {}
         self.broke_off = False
         self._unknown_link_type = False
+        self._cut_off: bool | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -58,19 +63,22 @@ class Source:
     @property
     def cut_off(self) -> bool:
         """Whether a file ends inside a record."""
-        return self.broke_off or any(s.cut_off for s in self.scans)
+        if self._cut_off is None:
+            self._cut_off = any(s.cut_off for s in self.scans)
+        return self.broke_off or self._cut_off
 
     def check(self) -> None:
-        """Raise UnreadableFileError where one of the files is no capture at all."""
-        for path, found in zip(self.files, self.scans, strict=True):
-            if found.format == "pcap" and not found.link_types:
+        """Raise UnreadableFileError where a file is no capture at all; only heads are read."""
+        for i, path in enumerate(self.files):
+            header = _head(path)
+            if header[:4] in PCAP and len(header) < PCAP_HEADER:
                 raise UnreadableFileError(
                     f"{path} ends inside its header: there is no packet in it.",
                     path=str(path),
                     next_step="capture again.",
                 )
-            if found.format == "other" or not _WELL_KNOWN_LINK_TYPES.issuperset(found.link_types):
-                self._ask_tshark(path, found)
+            if not _is_well_known(header):
+                self._ask_tshark(path, self.scans[i])
 
     @cached_property
     def path(self) -> Path:
@@ -85,6 +93,22 @@ class Source:
         else:
             self._merge(joined)
         return joined
+
+    def remember_reading(self, reader: RecordReader) -> None:
+        """Keep what reading the records found out, for the capture's quality."""
+        self.notes.update(reader.notes)
+        self._cut_off = reader.cut_off
+
+    @property
+    def interface_names(self) -> Mapping[str, str]:
+        """Interfaces' names by their index, where the manifest has them."""
+        return self.manifest.interfaces if self.manifest else {}
+
+    @property
+    def only_interface(self) -> str:
+        """The one interface that was captured on; empty where there were several, or nobody knows."""
+        name = self.manifest.interface if self.manifest else ""
+        return "" if name == "any" or "," in name else name
 
     def remember(self, run: Run) -> None:
         """Keep what a run of tshark said, for the capture's quality."""
@@ -141,6 +165,35 @@ class Source:
                 next_step="load them one by one.",
             )
         self.remember(run)
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes, unpacked."""
+    room = bytearray(PCAP_HEADER)
+    try:
+        stream = open_stream(path)
+        try:
+            got = 0
+            while got < len(room) and (more := stream.read_into(memoryview(room)[got:])):
+                got += more
+        finally:
+            stream.close()
+    except OSError as error:
+        raise UnreadableFileError(
+            f"{path} cannot be read: {error.strerror}.", path=str(path), next_step=f"ls -l {path}"
+        ) from None
+    return bytes(room[:got])
+
+
+def _is_well_known(header: bytes) -> bool:
+    """A pcapng, or a pcap of a common link type: whoever reads it will manage."""
+    if header[:4] == PCAPNG:
+        return True
+    if header[:4] not in PCAP:
+        return False
+    big, _ = PCAP[header[:4]]
+    link_type = struct.unpack_from(">I" if big else "<I", header, 20)[0] & 0x03FF_FFFF
+    return link_type in _WELL_KNOWN_LINK_TYPES
 
 
 def _scan(path: Path) -> Scan:

@@ -33,9 +33,11 @@ def test_it_works_in_a_thread():
     assert found == [38]
 
 
-def test_nothing_is_warned_of_or_left_on_the_terminal():
+@pytest.mark.parametrize("engine", ["columnar", "pyshark"])
+def test_nothing_is_warned_of_or_left_on_the_terminal(engine):
     code = (
-        f"import k8scap; c = k8scap.load({str(VERDICTS)!r}, where='tcp'); print(len(c.packets)); c.dissect(3)"
+        f"import k8scap; c = k8scap.load({str(VERDICTS)!r}, where='tcp', engine={engine!r}); "
+        "print(len(c.packets)); c.dissect(3)"
     )
     argv = [sys.executable, "-W", "error", "-X", "dev", "-c", code]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
@@ -45,13 +47,13 @@ def test_nothing_is_warned_of_or_left_on_the_terminal():
 def test_the_users_own_wireshark_profile_changes_nothing(tmp_path, monkeypatch):
     (tmp_path / "preferences").write_text("tcp.relative_sequence_numbers: FALSE\nip.defragment: TRUE\n")
     monkeypatch.setenv("WIRESHARK_CONFIG_DIR", str(tmp_path))
-    same_rows(load(VERDICTS).packets, verdicts())
+    same_rows(load(VERDICTS, engine="pyshark").packets, verdicts())
 
 
 def test_without_tshark_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissingError, match="tshark") as missing:
-        _ = load(VERDICTS).packets
+        _ = load(VERDICTS, engine="pyshark").packets
     assert (missing.value.exit_code, missing.value.next_step) == (5, "apt-get install tshark")
 
 
@@ -61,7 +63,7 @@ def test_when_tshark_dies_what_came_is_kept_and_said(monkeypatch, tmp_path):
     dying.write_text(f'#!/bin/sh\n{real} "$@" | head -c 3000\nkill -SEGV $$\n')
     dying.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    cap = load(VERDICTS)
+    cap = load(VERDICTS, engine="pyshark")
     assert 0 < len(cap.packets) < 38
     assert cap.quality.complete is False
     assert any("crashed" in note for note in cap.quality.notes)
@@ -75,14 +77,15 @@ def test_the_current_folder_cannot_choose_what_is_run(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for text in (f"[tshark]\ntshark_path = {trap}\n", "[server]\nport = 1\n"):
         (tmp_path / "config.ini").write_text(text)
-        assert len(load(VERDICTS, columns=["time"]).packets) == 38
+        assert len(load(VERDICTS, columns=["time"], engine="pyshark").packets) == 38
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_file_that_vanished_meanwhile_is_said_to_be_gone(tmp_path):
+@pytest.mark.parametrize("engine", ["columnar", "pyshark"])
+def test_a_file_that_vanished_meanwhile_is_said_to_be_gone(tmp_path, engine):
     path = tmp_path / "gone.pcap"
     shutil.copy(VERDICTS, path)
-    cap = load(path)
+    cap = load(path, engine=engine)
     path.unlink()
     with pytest.raises(UnreadableFileError, match="no longer there"):
         _ = cap.packets
@@ -92,7 +95,7 @@ def test_an_interrupt_ends_tshark_too(tmp_path):
     stuck = tmp_path / "tshark"
     stuck.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
     stuck.chmod(0o755)
-    code = f"import k8scap; k8scap.load({str(VERDICTS)!r}).packets"
+    code = f"import k8scap; k8scap.load({str(VERDICTS)!r}, engine='pyshark').packets"
     env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
     reading = subprocess.Popen([sys.executable, "-c", code], env=env, stderr=subprocess.PIPE)
     wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())

@@ -1,0 +1,262 @@
+"""The packets table from the columnar engine: `read_packets` whole, `iter_packets` piece by piece."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from k8scap.errors import UnreadableFileError
+from k8scap.parser import growing, vocabulary
+from k8scap.parser.columnar import MOST_FRAMES, BeyondThisEngineError, FrameReader
+from k8scap.parser.decode.facts import ABSENT
+from k8scap.parser.places import PLACES
+from k8scap.parser.progress import compile_if_needed, counting
+from k8scap.schema import PACKETS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from k8scap.parser.columnar import Frames
+    from k8scap.parser.source import Source
+    from k8scap.schema import Column
+
+__all__ = ["BeyondThisEngineError", "iter_packets", "read_packets"]
+
+_VERDICTS = tuple(column.name for column in PACKETS if column.dtype == "bool")
+_SECONDS = ("ack_rtt", "initial_rtt", "rto")
+_ADDRESSES = ("src", "dst", "outer_src", "outer_dst")
+_DIRECTIONS = ["in", "out"]
+_COOKED_2 = 276
+_OF_BLOCK = {"time": "time", "length": "length", "captured_length": "captured"}
+
+
+def read_packets(
+    sources: Sequence[Source],
+    *,
+    columns: Sequence[str] | None = None,
+    chosen: Sequence[np.ndarray | None] | None = None,
+    between: tuple[int, int] | None = None,
+) -> pd.DataFrame:
+    """The packets table of `schema.PACKETS` (or those of its `columns`), indexed by `number`.
+
+    `chosen` are, for each source, the numbers of the frames that are wanted (None: all), `between` two times
+    in nanoseconds, both included. Raises BeyondThisEngineError for a file that this engine cannot read.
+    """
+    builder = Builder(columns, sources)
+    with counting(None) as count:
+        for source, numbers in zip(sources, chosen or [None] * len(sources), strict=True):
+            for frames in _frames(source, builder):
+                builder.add(frames, _rows(frames, numbers, between))
+                count(len(frames.block))
+            builder.end_source()
+    return builder.table()
+
+
+def iter_packets(
+    sources: Sequence[Source],
+    chunk: int,
+    *,
+    columns: Sequence[str] | None = None,
+    chosen: Sequence[np.ndarray | None] | None = None,
+    between: tuple[int, int] | None = None,
+) -> Iterator[pd.DataFrame]:
+    """The rows of `read_packets`, in tables of `chunk` frames read each, or what is selected of them."""
+    for source, numbers in zip(sources, chosen or [None] * len(sources), strict=True):
+        builder = Builder(columns, [source])
+        for frames in _frames(source, builder, most_frames=chunk):
+            builder.add(frames, _rows(frames, numbers, between))
+            if builder.frames >= chunk:
+                yield builder.piece()
+        if builder.frames:
+            yield builder.piece()
+
+
+def _frames(source: Source, builder: Builder, *, most_frames: int = MOST_FRAMES) -> Iterator[Frames]:
+    """One source's frames; what the reader found out is told to the source."""
+    compile_if_needed()
+    reader = FrameReader(source.files, most_frames=min(most_frames, MOST_FRAMES))
+    builder.begin_source(source, reader)
+    try:
+        yield from reader
+    except FileNotFoundError as gone:
+        raise UnreadableFileError(
+            f"{gone.filename} is no longer there.",
+            path=str(gone.filename),
+            next_step="load it from where it is.",
+        ) from None
+    except OSError as error:
+        raise UnreadableFileError(
+            f"{error.filename} cannot be read: {error.strerror}.", path=str(error.filename), next_step="ls -l"
+        ) from None
+    finally:
+        reader.close()
+    source.remember_reading(reader.reader)
+
+
+def _rows(frames: Frames, numbers: np.ndarray | None, between: tuple[int, int] | None) -> np.ndarray | None:
+    """Which of the frames are wanted; None for all."""
+    wanted = np.ones(len(frames.block), bool)
+    if between is not None:
+        wanted &= (frames.block.time >= between[0]) & (frames.block.time <= between[1])
+    if numbers is not None:
+        first, end = np.searchsorted(numbers, [frames.begin + 1, frames.begin + 1 + len(wanted)])
+        passed = np.zeros(len(wanted), bool)
+        passed[numbers[first:end] - frames.begin - 1] = True
+        wanted &= passed
+    return None if wanted.all() else np.flatnonzero(wanted)
+
+
+class Builder:
+    """Grows the wanted columns; several sources get one set of categories."""
+
+    def __init__(self, columns: Sequence[str] | None, sources: Sequence[Source]) -> None:
+        self._wanted = [c for c in PACKETS if c.name != "number" and (columns is None or c.name in columns)]
+        self._number = growing.Numbers()
+        self._bytes = sum(_size(path) for source in sources for path in source.files)
+        self._words: dict[str, dict[str, int]] = {}
+        self._source: Source
+        self._reader: FrameReader
+        self._interfaces: dict[str, int] = {}
+        self._parts: dict[str, Any] = {}
+        self.frames = 0
+        """Frames taken since the last piece."""
+
+    def begin_source(self, source: Source, reader: FrameReader) -> None:
+        self._source, self._reader = source, reader
+        self._interfaces = {}
+
+    def add(self, frames: Frames, rows: np.ndarray | None) -> None:
+        """Take some frames' numbers, those of `rows` only where it is given."""
+        if not self._parts:
+            self._begin_parts(self._expected(frames) if rows is None else len(rows))
+        self.frames += len(frames.block)
+        self._number.add(frames.begin + 1, len(frames.block), rows)
+        for column in self._wanted:
+            numbers = self._numbers(column.name, frames)
+            self._parts[column.name].add(numbers if rows is None else numbers[rows])
+
+    def end_source(self) -> None:
+        """Number the source's addresses, names and so on as the table does."""
+        if not self._parts:
+            self._begin_parts(0)
+        for column in self._wanted:
+            if column.dtype == "category":
+                words = self._vocabulary(column.name)
+                known = self._words.setdefault(_family(column.name), {})
+                codes = np.array([known.setdefault(word, len(known)) for word in words], np.int32)
+                self._parts[column.name].renumber(codes)
+
+    def table(self) -> pd.DataFrame:
+        """The packets table so far, indexed by `number`."""
+        import pandas as pd
+
+        if not self._parts:
+            self._begin_parts(0)
+        arrays = {column.name: self._column(column) for column in self._wanted}
+        return pd.DataFrame(arrays, index=self._number.index(), copy=False)
+
+    def piece(self) -> pd.DataFrame:
+        """The table of what came since the last piece."""
+        self.end_source()
+        table = self.table()
+        self._parts = {}
+        self._number = growing.Numbers()
+        self.frames = 0
+        return table
+
+    def _begin_parts(self, capacity: int) -> None:
+        self._parts = {column.name: self._part(column, capacity) for column in self._wanted}
+
+    def _expected(self, frames: Frames) -> int:
+        """How many frames there will be, if all are as long as the first ones."""
+        block = frames.block
+        read = int(block.position[-1] + block.captured[-1]) if len(block) else 0
+        return max(len(block), int(1.02 * self._bytes * len(block) / read) if read else 0)
+
+    def _part(self, column: Column, capacity: int) -> Any:
+        if column.name in _VERDICTS:
+            return growing.Verdict(1 << _VERDICTS.index(column.name), capacity)
+        if column.name in _SECONDS:
+            return growing.Seconds(column, capacity)
+        if column.dtype == "category":
+            return growing.Codes(column, capacity)
+        if column.dtype in ("int64", "datetime64[ns, UTC]"):
+            return growing.Plain(column, capacity)
+        return growing.Nullable(column, capacity)
+
+    def _column(self, column: Column) -> Any:
+        import pandas as pd
+
+        part = self._parts[column.name]
+        if column.dtype != "category":
+            return part.column()
+        words = list(self._words.get(_family(column.name), {}))
+        return part.column_of(pd.CategoricalDtype(pd.Index(words, dtype="str")))
+
+    def _numbers(self, name: str, frames: Frames) -> np.ndarray:
+        block = frames.block
+        numbers: np.ndarray
+        if name in _OF_BLOCK:
+            numbers = getattr(block, _OF_BLOCK[name])
+        elif name == "point":
+            numbers = np.zeros(len(block), np.int64)
+        elif name == "interface":
+            numbers = self._interface_codes(frames)
+        elif name in _VERDICTS:
+            numbers = frames.numbers[PLACES["verdicts"]]
+        else:
+            numbers = frames.numbers[PLACES[name]]
+        if name == "direction":
+            told = (block.direction == 1) | (block.direction == 2)
+            numbers = np.where(told, block.direction - 1, numbers)
+        return numbers
+
+    def _vocabulary(self, name: str) -> list[str]:
+        state = self._reader.state
+        if name in _ADDRESSES:
+            return vocabulary.addresses(state)
+        if name in ("src_mac", "dst_mac"):
+            return vocabulary.macs(state)
+        if name == "tunnel":
+            return vocabulary.tunnels(state)
+        if name == "protocol":
+            return vocabulary.protocols(state)
+        if name == "direction":
+            return _DIRECTIONS
+        return list(self._interfaces) if name == "interface" else [self._source.point]
+
+    def _interface_codes(self, frames: Frames) -> np.ndarray:
+        """Pcapng's name; a cooked capture's index by the manifest's table; the one interface captured on."""
+        only = self._interface_code(self._source.only_interface)
+        given = [self._interface_code(i.name) for i in self._reader.reader.interfaces]
+        codes: np.ndarray = np.array([only if code < 0 else code for code in given], np.int64)
+        codes = codes[frames.block.interface]
+        if all(i.link_type != _COOKED_2 for i in self._reader.reader.interfaces):
+            return codes
+        indices = frames.numbers[PLACES["ifindex"]]
+        for index in np.unique(indices):
+            if index != ABSENT and (name := self._source.interface_names.get(str(index))):
+                codes[indices == index] = self._interface_code(name)
+        return codes
+
+    def _interface_code(self, name: str | None) -> int:
+        return self._interfaces.setdefault(name, len(self._interfaces)) if name else -1
+
+
+def _size(path: Path) -> int:
+    """Bytes; 0 where it is gone, which reading it will tell."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _family(name: str) -> str:
+    """Columns of one family share their categories."""
+    if name in _ADDRESSES:
+        return "address"
+    return "mac" if name in ("src_mac", "dst_mac") else name
