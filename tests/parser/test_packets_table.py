@@ -9,7 +9,7 @@ import detail_tree
 import pandas as pd
 import pytest
 
-from k8scap import load
+import k8scap
 from k8scap.model import Manifest
 from k8scap.recording import write_manifest
 from k8scap.schema import PACKET_COLUMNS, PACKETS
@@ -23,9 +23,29 @@ def capture_file(name):
     return next(p for p in CAPTURES.glob(f"{name}.pcap*"))
 
 
-@cache
+ENGINES = ("columnar", "pyshark")
+
+
+@pytest.fixture(autouse=True, params=ENGINES)
+def engine(request, monkeypatch):
+    """Both engines fill the same table: every test here is asked of both."""
+    monkeypatch.setattr(f"{__name__}.current", request.param)
+
+
+current = ENGINES[0]
+
+
+def load(*files, **options):
+    return k8scap.load(*files, engine=current, **options)
+
+
 def packets_of(name):
-    return load(capture_file(name)).packets
+    return packets_by(name, current)
+
+
+@cache
+def packets_by(name, engine):
+    return k8scap.load(capture_file(name), engine=engine).packets
 
 
 def plain(value):
