@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from k8scap.parser.record_reader import Block
     from k8scap.parser.state import State
 
-MOST_FRAMES = 8192
+MOST_FRAMES = 4096
 """Frames a step: their numbers stay in the processor's cache, and steps are few."""
 _ROWS = MOST_FRAMES * 3 // 2 + ROWS_A_FRAME
 _AHEAD = 2
@@ -72,27 +72,27 @@ class FrameReader:
     def __init__(self, files: Sequence[Path], *, most_frames: int = MOST_FRAMES) -> None:
         self.reader = RecordReader(files, most_records=most_frames)
         self.state: State = new_state()
+        self._most_frames = most_frames
         self._spare: list[np.ndarray] = []
         self._begin = 0
 
     def __iter__(self) -> Iterator[Frames]:
-        yield from _ahead(self._follow)
+        """Frames, some thousand at a time; their `numbers` are overwritten by the next ones."""
+        room = np.empty((len(PLACES), self._most_frames + _PADDING), np.int64)
+        for some in _ahead(self._decode):
+            count = some.end - some.first
+            self.state = reserve_state(self.state, some.count)
+            numbers = room[:, :count]
+            follow(some.rows, some.count, some.block.time, some.first, numbers, self.state)
+            self._spare.append(some.rows)
+            yield Frames(_part(some.block, some.first, some.end), numbers, self._begin)
+            self._begin += count
         if not self.reader.supported:
             raise BeyondThisEngineError("it is neither pcap nor pcapng")
 
     def close(self) -> None:
         """Let go of the files."""
         self.reader.close()
-
-    def _follow(self) -> Iterator[Frames]:
-        for some in _ahead(self._decode):
-            count = some.end - some.first
-            self.state = reserve_state(self.state, some.count)
-            numbers = np.empty((len(PLACES), count + _PADDING), np.int64)[:, :count]
-            follow(some.rows, some.count, some.block.time, some.first, numbers, self.state)
-            self._spare.append(some.rows)
-            yield Frames(_part(some.block, some.first, some.end), numbers, self._begin)
-            self._begin += count
 
     def _decode(self) -> Iterator[_Decoded]:
         for block in self.reader:

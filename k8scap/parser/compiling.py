@@ -23,13 +23,22 @@ _MARKER = "compiled"
 def kernel(function: Callable[..., Any]) -> Any:
     """A function that Python calls: compiled with all its parts, from and into the cache folder.
 
-    Without a folder that can be written it is compiled in every process.
+    It holds no lock while it runs. Without a folder that can be written it is compiled in every process.
     """
+    return _compiled(function, nogil=True)
+
+
+def short_kernel(function: Callable[..., Any]) -> Any:
+    """A `kernel` of a few microseconds, which keeps the lock: giving it away would take longer."""
+    return _compiled(function, nogil=False)
+
+
+def _compiled(function: Callable[..., Any], *, nogil: bool) -> Any:
     import numba
 
     folder = cache_folder()
     with _numba_cache(folder):
-        return numba.njit(nogil=True, cache=folder is not None, error_model="numpy", _nrt=False)(function)
+        return numba.njit(nogil=nogil, cache=folder is not None, error_model="numpy", _nrt=False)(function)
 
 
 def part(function: Callable[..., Any]) -> Any:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from k8scap.parser.compiling import kernel
+from k8scap.parser.compiling import short_kernel
 from k8scap.parser.decode.facts import ABSENT
 
 _EXACT = 1 << 53
 _SECOND = 1e9
 
 
-@kernel
+@short_kernel
 def store_nullable(numbers, values, mask):
     """Values and mask of a nullable column: what its width does not hold is absent too.
 
@@ -23,7 +23,7 @@ def store_nullable(numbers, values, mask):
         mask[i] = (number == ABSENT) | (np.int64(values[i]) != number)
 
 
-@kernel
+@short_kernel
 def store_truths(numbers, values, mask):
     """0, 1 or absent."""
     for i in range(len(numbers)):
@@ -31,14 +31,14 @@ def store_truths(numbers, values, mask):
         values[i] = numbers[i] == 1
 
 
-@kernel
+@short_kernel
 def store_bit(numbers, bit, values):
     """Whether a bit is set; an absent number has none (and lacks all bits but its sign)."""
     for i in range(len(numbers)):
         values[i] = numbers[i] & bit != 0
 
 
-@kernel
+@short_kernel
 def store_seconds(numbers, values):
     """Nanoseconds as seconds, NaN where absent; gives whether one is too large for an exact division."""
     large = False
@@ -49,14 +49,14 @@ def store_seconds(numbers, values):
     return large
 
 
-@kernel
+@short_kernel
 def store_codes(numbers, values):
     """Codes, -1 where absent; `values` is wide enough for `highest`."""
     for i in range(len(numbers)):
         values[i] = max(numbers[i], -1)
 
 
-@kernel
+@short_kernel
 def highest(numbers):
     """The largest of them, -1 where there is none."""
     top = np.int64(-1)
