@@ -11,8 +11,10 @@ from test_record_reader import block, interface, option, packet, section
 
 from k8scap.parser.extract import write_frames
 
-FIELDS = ("frame.time_epoch", "frame.len", "frame.cap_len", "frame.interface_name", "frame.packet_flags_direction",
-          "frame.protocols", "eth.src", "ip.src", "tcp.seq_raw", "frame.comment")  # fmt: skip
+FIELDS = (
+    "frame.time_epoch", "frame.len", "frame.cap_len", "frame.interface_name", "frame.packet_flags_direction",
+    "frame.protocols", "eth.src", "ip.src", "tcp.seq_raw", "frame.comment",
+)  # fmt: skip
 
 
 def told(path, numbers=None):
