@@ -11,7 +11,7 @@ from k8scap.parser import growing, vocabulary
 from k8scap.parser.columnar import MOST_FRAMES, BeyondThisEngineError, FrameReader
 from k8scap.parser.decode.facts import ABSENT
 from k8scap.parser.places import PLACES
-from k8scap.parser.progress import compile_if_needed, counting
+from k8scap.parser.progress import counting
 from k8scap.schema import PACKETS
 
 if TYPE_CHECKING:
@@ -77,7 +77,6 @@ def iter_packets(
 
 def _frames(source: Source, builder: Builder, *, most_frames: int = MOST_FRAMES) -> Iterator[Frames]:
     """One source's frames; what the reader found out is told to the source."""
-    compile_if_needed()
     reader = FrameReader(source.files, most_frames=min(most_frames, MOST_FRAMES))
     builder.begin_source(source, reader)
     try:

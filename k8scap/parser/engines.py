@@ -48,7 +48,9 @@ def read_packets(sources: Sequence[Source], selection: Selection, *, engine: str
     """The packets table; what the columnar engine cannot read goes to the other one, with a note."""
     if engine == "columnar" and not _changes_tunnels(selection):
         from k8scap.parser import columnar_engine
+        from k8scap.parser.warm_up import compile_if_needed
 
+        compile_if_needed()
         try:
             return columnar_engine.read_packets(
                 sources,
@@ -74,7 +76,9 @@ def iter_packets(
     """The packets table in pieces of `chunk` frames read each."""
     if engine == "columnar" and not _changes_tunnels(selection):
         from k8scap.parser import columnar_engine
+        from k8scap.parser.warm_up import compile_if_needed
 
+        compile_if_needed()
         begun = False
         try:
             for piece in columnar_engine.iter_packets(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -12,8 +12,6 @@ from k8scap.parser import record_kernels as k
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from k8scap.parser.record_reader import RecordReader
 
 _SECTION, _INTERFACE, _NAMES, _SECRETS = 0x0A0D0D0A, 1, 4, 10
 _NAME, _RESOLUTION, _TIME_OFFSET = 2, 9, 14
@@ -34,6 +32,15 @@ class Interface:
     snaplen: int = 0
     per_second: int = _MICROSECONDS
     offset: int = 0
+
+
+class Met(Protocol):
+    """What was met in the files so far: interfaces, comments by frame, names and secrets, frames."""
+
+    interfaces: list[Interface]
+    comments: dict[int, str]
+    kept_blocks: list[bytes]
+    frames: int
 
 
 class Section:
@@ -60,7 +67,7 @@ class Section:
         length = int.from_bytes(data[at + 4 : at + 8].tobytes(), self._order())  # type: ignore[arg-type]
         return length + 16 if length <= k.LARGEST_BLOCK else 0
 
-    def take(self, data: np.ndarray, at: int, end: int, reader: RecordReader) -> int:
+    def take(self, data: np.ndarray, at: int, end: int, reader: Met) -> int:
         """Pass over one block; gives its length, 0 where it is not whole yet, -1 where it cannot be."""
         kind = data[at : at + 4].tobytes()
         if kind == _SECTION.to_bytes(4, "big") and not self._begin(data, at, end, reader):
@@ -81,7 +88,7 @@ class Section:
     def _order(self) -> str:
         return "big" if self._big else "little"
 
-    def _begin(self, data: np.ndarray, at: int, end: int, reader: RecordReader) -> bool:
+    def _begin(self, data: np.ndarray, at: int, end: int, reader: Met) -> bool:
         mark = data[at + 8 : at + 12].tobytes()
         if end - at < 12 or mark not in (b"\x1a\x2b\x3c\x4d", b"\x4d\x3c\x2b\x1a"):
             return False
@@ -90,13 +97,13 @@ class Section:
         self._rows, self._known = np.zeros((0, 4), np.int64), 0
         return True
 
-    def _note(self, kind: int, block: bytes, reader: RecordReader) -> None:
+    def _note(self, kind: int, block: bytes, reader: Met) -> None:
         if kind == _INTERFACE and len(block) >= 20:
             self._add(_interface(block, ">" if self._big else "<"), reader)
         elif kind in (_NAMES, _SECRETS) and sum(map(len, reader.kept_blocks)) + len(block) < _MOST_KEPT:
             reader.kept_blocks.append(block if not self._big else _turned(block))
 
-    def _add(self, interface: Interface, reader: RecordReader) -> None:
+    def _add(self, interface: Interface, reader: Met) -> None:
         reader.interfaces.append(interface)
         if self._known == len(self._rows):
             longer = np.zeros((2 * self._known + 4, 4), np.int64)
@@ -107,7 +114,7 @@ class Section:
         )  # fmt: skip
         self._known += 1
 
-    def remember_comments(self, data: np.ndarray, records: np.ndarray, reader: RecordReader) -> None:
+    def remember_comments(self, data: np.ndarray, records: np.ndarray, reader: Met) -> None:
         """The first comment of each packet that has one, by its frame's number."""
         for i in np.flatnonzero(records[k.COMMENT] >= 0):
             if len(reader.comments) >= _MOST_COMMENTS:

@@ -29,13 +29,3 @@ def counting(total: int | None) -> Iterator[Callable[[int], object]]:
         )
     with bar:
         yield bar.update
-
-
-def compile_if_needed() -> None:
-    """Compile the engine's kernels where that was not done on this machine yet; it is said."""
-    from k8scap.parser.compiling import compiled
-
-    if not compiled():
-        from k8scap.parser.warm_up import compile_kernels
-
-        compile_kernels()

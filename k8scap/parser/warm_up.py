@@ -8,10 +8,16 @@ import tempfile
 import threading
 from pathlib import Path
 
-from k8scap.parser.compiling import cache_folder, remember_compiled
+from k8scap.parser.compiling import cache_folder, compiled, remember_compiled
 
 _ETHERNET = bytes(12) + b"\x08\x00"
 _lock = threading.Lock()
+
+
+def compile_if_needed() -> None:
+    """Compile the engine's kernels where that was not done on this machine yet; it is said."""
+    if not compiled():
+        compile_kernels()
 
 
 def compile_kernels() -> None:
