@@ -3,6 +3,7 @@
 `RIGHT` is what the tables say, or will say: the packets table's columns repeat Wireshark's verdicts.
 """
 
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from scapy.all import IP, TCP, Ether, Raw, wrpcap
@@ -32,11 +33,11 @@ class Connection:
         self.packets.append(packet)
         return self
 
-    def handshake(self, round_trip, time=0.0):
+    def handshake(self, round_trip, client_takes=0):
         """SYN, SYN-ACK and ACK, seen at the client; both start at 1,000."""
-        self.add(time, "client", "S", 1000)
-        self.add(time + round_trip, "server", "SA", 1000, 1001)
-        return self.add(time + round_trip, "client", "A", 1001, 1001)
+        self.add(0, "client", "S", 1000)
+        self.add(round_trip, "server", "SA", 1000, 1001)
+        return self.add(round_trip + client_takes, "client", "A", 1001, 1001)
 
     def data(self, time, number, length=MSS, sender="client"):
         """The segment `number` (from 0) of the sender's data."""
@@ -78,7 +79,8 @@ def far_hole():
 
 def seen_twice():
     """Every packet is captured twice, 2 µs apart, as `-i any` does on a bridge."""
-    once = Connection().handshake(0.001).data(0.01, 0).answer(0.011, MSS).data(0.02, 1).answer(0.021, 2 * MSS)
+    once = Connection().handshake(0.001, client_takes=0.00001)
+    once.data(0.01, 0).answer(0.011, MSS).data(0.02, 1).answer(0.021, 2 * MSS)
     twice = Connection()
     for packet in once.packets:
         copy = packet.copy()
@@ -93,11 +95,51 @@ def super_packet():
     return connection.answer(0.03, MSS).answer(0.031, 2 * MSS).answer(0.032, 3 * MSS)
 
 
+@dataclass(frozen=True)
+class Right:
+    """What is right of one case, and why.
+
+    `connect_seconds` counts from the first SYN to the end of the handshake; `round_trips` are the samples
+    that ACKs of data give, in seconds by the ACK's frame; `loss_class` by the segment's frame (only those
+    that Wireshark, or the table, has something to say about).
+    """
+
+    why: str
+    connect_seconds: float
+    round_trips: dict[int, float] = field(default_factory=dict)
+    loss_class: dict[int, str] = field(default_factory=dict)
+
+
 RIGHT = {
-    "repeated_syn": "connecting took 1.02 s, counted from the first SYN",
-    "no_karn": "no sample from that ACK (Karn), or 10 ms by the timestamps",
-    "near_reordering": "reordering: by 100 µs, on a path where no timer is that short",
-    "far_hole": "ambiguous at the receiver, with that confidence",
-    "seen_twice": "a duplicate capture: IP ID and sequence numbers are the same within microseconds",
-    "super_packet": "three samples: 10, 11 and 12 ms",
+    "repeated_syn": Right(
+        "whoever connects waits from the first SYN on, not from the one that was answered",
+        connect_seconds=1.02,
+        loss_class={2: "syn"},
+    ),
+    "no_karn": Right(
+        "nobody knows which sending the ACK answers, so it is no sample (Karn's rule)",
+        connect_seconds=0.01,
+        loss_class={5: "rto"},
+    ),
+    "near_reordering": Right(
+        "no sender's timer is as short as 110 µs, and no ACK came that could have told it of a loss",
+        connect_seconds=0.00003,
+        loss_class={6: "reordering"},
+    ),
+    "far_hole": Right(
+        "60 ms after its successor: late on the way, or lost and sent again: both look like this",
+        connect_seconds=0.1,
+        loss_class={6: "ambiguous"},
+    ),
+    "seen_twice": Right(
+        "same IP ID, same sequence number, 2 µs: one packet, seen at two places",
+        connect_seconds=0.00101,
+        round_trips={9: 0.001, 13: 0.001},
+        loss_class=dict.fromkeys((2, 4, 6, 8, 10, 12, 14), "duplicate_capture"),
+    ),
+    "super_packet": Right(
+        "what the card joined were three segments, each of which got its ACK",
+        connect_seconds=0.01,
+        round_trips={5: 0.01, 6: 0.011, 7: 0.012},
+    ),
 }
