@@ -1,231 +1,227 @@
 """How fast a capture becomes data: the columnar engine beside its peers, on one file, in one run.
 
     pip install '.[bench]'
-    sudo python benchmarks/loading.py [--file F] [--runs 3] [--peers tcpdump,columnar,…]
+    sudo python benchmarks/loading.py [--packets N] [--file F] [--runs K] [--peers a,b] [--folder DIR]
+    python benchmarks/loading.py --synthetic
     python benchmarks/loading.py --growth
 
-Without --file it makes its own (benchmarks/bulk_capture.py: root, iperf3): 1.34 million packets of 8 lossy
-bulk flows, snaplen 200. Each peer runs in a process of its own and times its work without its imports; peers take
-turns, the medians count. Slow peers get the first packets only. `--growth` loads synthetic captures of 10
-thousand to 10 million packets and prints time and peak memory a packet.
+Without --file it makes its own (benchmarks/bulk_capture.py: root, iperf3), and keeps it in --folder: 1.34
+million packets of 8 lossy bulk flows, snaplen 200. Without root, and with --synthetic, a formula makes one.
+Each peer runs in a process of its own and times its work without its imports; peers take turns, the medians
+count. Slow peers get the first packets only, a peer that is not installed is left out. `--growth` loads
+synthetic captures of 10 thousand to 10 million packets.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import json
 import os
 import platform
-import statistics
-import struct
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
-FIELDS = ("frame.number", "frame.time_epoch", "frame.len", "ip.src", "ip.dst", "tcp.srcport", "tcp.dstport",
-          "tcp.stream", "tcp.flags", "tcp.seq", "tcp.ack", "tcp.len", "tcp.analysis.retransmission")  # fmt: skip
+_READERS = Path(__file__).parent / "peers" / "readers.py"
+_MAKES_TRAFFIC = ("ip", "iperf3", "ethtool", "iptables", "tcpdump")
+_PATIENCE = 600
+
+
+@dataclass(frozen=True)
+class Peer:
+    """What it does, and how many packets it gets (0: all)."""
+
+    says: str
+    packets: int = 0
+
+
 PEERS = {
-    "tcpdump": ("tcpdump -r FILE -w /dev/null", 0),
-    "columnar": ("k8scap, columnar: the whole packets table, with sequence analysis", 0),
-    "fpcap": ("fpcap: iterating only", 0),
-    "nfstream": ("NFStream: flows", 0),
-    "dpkt": ("dpkt: Ethernet, IP, TCP", 200_000),
-    "scapy": ("scapy: PcapReader", 20_000),
-    "pcaptoparquet": ("pcaptoparquet", 20_000),
-    "fields": (f"tshark -T fields, {len(FIELDS)} fields", 50_000),
-    "same": ("tshark -T fields, the packets table's columns (engine=\"pyshark\")", 20_000),
-    "json": ("pyshark, use_json", 3_000),
-    "xml": ("pyshark", 1_000),
-}  # fmt: skip
-"""Peers, what they do, and how many packets they get (0: all)."""
-
-# ruff: noqa: E501 - programs of one line each
-WORK = {
-    "tcpdump": "import subprocess; subprocess.run(['tcpdump', '-r', F, '-w', '/dev/null'], stderr=-3, check=True)",
-    "columnar": "import k8scap; k8scap.load(F).packets\nbegin()\nk8scap.load(F).packets",
-    "fpcap": "import fpcap\nbegin()\nr = fpcap.PacketReader(F)\nwhile not r.is_exhausted():\n    r.next_packet()",
-    "nfstream": "import nfstream\nbegin()\nsum(1 for _ in nfstream.NFStreamer(F, n_dissections=0, n_meters=1))",
-    "dpkt": (
-        "import dpkt\nbegin()\nfor _, b in dpkt.pcap.Reader(open(F, 'rb')):\n"
-        "    try:\n        dpkt.ethernet.Ethernet(b)\n    except dpkt.dpkt.Error:\n        pass"
-    ),
-    "scapy": "import scapy.all as s\nbegin()\nfor _ in s.PcapReader(F):\n    pass",
-    "pcaptoparquet": (
-        "import subprocess, sys, os\n"
-        "subprocess.run([os.path.dirname(sys.executable) + '/pcaptoparquet', '-i', F, '-o', O],"
-        " stdout=-3, stderr=-3, check=True)"
-    ),
-    "fields": "import subprocess; subprocess.run(['tshark', '-n', '-r', F, '-T', 'fields', *FIELDS], stdout=-3)",
-    "same": "import k8scap\nbegin()\nk8scap.load(F, engine='pyshark').packets",
-    "json": "import pyshark\nbegin()\nfor p in pyshark.FileCapture(F, use_json=True, include_raw=False):\n    p.tcp.len",
-    "xml": "import pyshark\nbegin()\nfor p in pyshark.FileCapture(F):\n    p.tcp.len",
-}  # fmt: skip
+    "tcpdump": Peer("`tcpdump -r FILE -w /dev/null`"),
+    "columnar": Peer("**k8scap, columnar**: the packets table, sequence analysis and all; warm"),
+    "columnar_cold": Peer("k8scap, columnar, in a new process: start and imports counted"),
+    "fpcap": Peer("fpcap: iterating only"),
+    "nfstream": Peer("NFStream: flows"),
+    "dpkt": Peer("dpkt: Ethernet, IP, TCP"),
+    "tshark_few": Peer("`tshark -T fields`, 13 fields", 200_000),
+    "tshark_schema": Peer("`tshark -T fields`, all fields of the packets table", 200_000),
+    "pyshark_engine": Peer('k8scap, `engine="pyshark"`: the packets table from these', 200_000),
+    "pcaptoparquet": Peer("pcaptoparquet", 100_000),
+    "scapy": Peer("scapy: PcapReader", 50_000),
+    "pyshark_json": Peer("pyshark, `use_json`", 5_000),
+    "pyshark": Peer("pyshark", 3_000),
+}
 
 
-def seconds(peer: str, path: Path) -> float | None:
-    """One peer's time on a file; None where it is not there."""
-    fields = [word for field in FIELDS for word in ("-e", field)]
+def seconds(name: str, path: Path, packets: int) -> float | str:
+    """One peer's time on a file of so many packets, or why there is none."""
+    argv = [sys.executable, str(_READERS), name, str(path)]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        return f"not done after {_PATIENCE} s"
+    if done.returncode:
+        return (done.stderr.strip().splitlines() or ["it failed without a word"])[-1][:150]
+    answer = json.loads(done.stdout.splitlines()[-1])
+    if "missing" in answer:
+        return f"not installed ({answer['missing']})"
+    if answer["packets"] not in {None, packets}:
+        return f"saw {answer['packets']:,} of {packets:,} packets"
+    return float(answer["seconds"])
+
+
+def compare(path: Path, names: list[str], runs: int) -> None:
+    """Run the peers in turn and print the table."""
+    total = _count(path)
+    packets = {name: min(PEERS[name].packets or total, total) for name in names}
+    times: dict[str, list[float]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory() as folder:
-        code = (
-            f"import time\nF, O, FIELDS = {str(path)!r}, {folder + '/out'!r}, {fields!r}\n"
-            "T = [time.perf_counter()]\ndef begin():\n    T[0] = time.perf_counter()\n"
-            f"{WORK[peer]}\nprint('took', time.perf_counter() - T[0])"
+        files = {size: _first_packets(path, size, total, Path(folder)) for size in packets.values()}
+        for _ in range(runs):
+            for name in list(times):
+                taken = seconds(name, files[packets[name]], packets[name])
+                if isinstance(taken, str):
+                    print(f"{name}: left out: {taken}", file=sys.stderr)
+                    del times[name]
+                else:
+                    times[name].append(taken)
+    size = path.stat().st_size / 1e6
+    print(f"{size:.0f} MB, {total:,} packets; medians of {runs} runs, slowest to fastest\n")
+    _print_table({name: _rates(packets[name], some) for name, some in times.items()}, packets)
+
+
+def _rates(packets: int, times: list[float]) -> list[float]:
+    return sorted(packets / taken for taken in times)
+
+
+def _print_table(rates: dict[str, list[float]], packets: dict[str, int]) -> None:
+    """Rates are packets a second, slowest first."""
+    middle = {name: median(some) for name, some in rates.items()}
+    print("| peer | packets | packets/s | from … to | time, tcpdump's = 1 | columnar is faster by |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for name in sorted(middle, key=lambda name: -middle[name]):
+        slower = _ratio(middle.get("tcpdump"), middle[name])
+        faster = _ratio(middle.get("columnar"), middle[name])
+        span = f"{rates[name][0]:,.0f} … {rates[name][-1]:,.0f}"
+        print(
+            f"| {PEERS[name].says} | {packets[name]:,} | {middle[name]:,.0f} | {span} | {slower} | {faster} |"
         )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    times = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("took ")]
-    if not times:
-        last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
-        print(f"{peer}: left out ({last[:100]})", file=sys.stderr)
-        return None
-    return float(times[-1])
 
 
-def count(path: Path) -> int:
+def _ratio(rate: float | None, other: float) -> str:
+    if rate is None:
+        return ""
+    return f"{rate / other:,.0f}" if rate / other >= 20 else f"{rate / other:.2g}"
+
+
+def _count(path: Path) -> int:
     """Packets, as capinfos counts them."""
     done = subprocess.run(["capinfos", "-Mcr", str(path)], capture_output=True, text=True, check=True)
     return int(done.stdout.split()[-1])
 
 
-def compare(path: Path, peers: list[str], runs: int) -> None:
-    """Run all peers in turn and print the table."""
-    total = count(path)
-    times: dict[str, list[float]] = {peer: [] for peer in peers}
-    packets = dict.fromkeys(peers, total)
+def _first_packets(path: Path, size: int, total: int, folder: Path) -> Path:
+    cut = folder / f"{size}.pcap"
+    if size == total:
+        return path
+    argv = ["tcpdump", "-r", str(path), "-c", str(size), "-w", str(cut)]
+    subprocess.run(argv, stderr=subprocess.DEVNULL, check=True)
+    return cut
+
+
+def opening(path: Path, runs: int) -> float:
+    """Seconds until the first 1,000 packets are a table, in a new process, imports included; the median."""
     with tempfile.TemporaryDirectory() as folder:
-        cuts = {}
-        for peer in peers:
-            packets[peer] = min(PEERS[peer][1] or total, total)
-            cuts[peer] = path if packets[peer] == total else Path(folder) / f"{packets[peer]}.pcap"
-            if not cuts[peer].exists():
-                subprocess.run(
-                    ["tcpdump", "-r", str(path), "-c", str(packets[peer]), "-w", str(cuts[peer])],
-                    stderr=subprocess.DEVNULL, check=True,
-                )  # fmt: skip
-        for _ in range(runs):
-            for peer in peers:
-                took = seconds(peer, cuts[peer]) if len(times[peer]) == _ else None
-                times[peer] += [took] if took else []
-    rate = {peer: packets[peer] / statistics.median(t) for peer, t in times.items() if t}
-    print(f"\n{machine()}\n{path.stat().st_size / 1e6:.0f} MB, {total:,} packets; medians of {runs} runs\n")
-    print("| peer | packets | packets/s | columnar is faster by |\n| --- | ---: | ---: | ---: |")
-    for peer in sorted(rate, key=lambda name: -rate[name]):
-        ratio = f"{rate['columnar'] / rate[peer]:,.2g} x" if "columnar" in rate else ""
-        print(f"| {PEERS[peer][0]} | {packets[peer]:,} | {rate[peer]:,.0f} | {ratio} |")
+        small = _first_packets(path, 1000, 0, Path(folder))
+        taken = [seconds("columnar_cold", small, 1000) for _ in range(runs)]
+    return median(some for some in taken if isinstance(some, float))
 
 
 def machine() -> str:
     """What the figures were taken on."""
-    model = "unknown processor"
+    model = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
-        names = [n for n in Path("/proc/cpuinfo").read_text().splitlines() if n.startswith("model name")]
-        model = names[0].split(": ")[1] if names else model
-    versions = ", ".join(
-        f"{name} {importlib.metadata.version(name)}" for name in ("numba", "numpy", "pandas")
-    )
-    load = f"{os.getloadavg()[0]:.1f}"
-    return f"{os.cpu_count()} cores ({model}), load {load}, Python {platform.python_version()}, {versions}"
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((line.split(": ")[1] for line in lines if line.startswith("model name")), model)
+    names = ("numba", "numpy", "pandas", "pyshark", "scapy", "dpkt", "nfstream", "fpcap", "pcaptoparquet")
+    tools = [_first_line(tool) for tool in ("tshark", "tcpdump")]
+    versions = ", ".join([*(f"{name} {_version(name)}" for name in names), *filter(None, tools)])
+    load = f"load {os.getloadavg()[0]:.1f} before the first run"
+    return f"{os.cpu_count()} cores ({model}), {load}; Python {platform.python_version()}, {versions}"
 
 
-def synthetic(path: Path, packets: int) -> None:
-    """Bulk flows from a formula: 8 senders, an acknowledgment for every second segment."""
-    import numpy as np
-
-    frame = bytes(12) + b"\x08\x00" + bytes([0x45, 0, 5, 220, 0, 0, 0x40, 0, 64, 6, 0, 0])
-    frame += bytes([198, 18, 0, 1, 198, 18, 0, 2]) + bytes(20)
-    record = np.frombuffer(struct.pack("<IIII", 0, 0, len(frame), 1514) + frame, np.uint8)
-    with path.open("wb") as out:
-        out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 200, 1))
-        for begin in range(0, packets, 100_000):
-            n = np.arange(begin, min(begin + 100_000, packets))
-            block = np.tile(record, (len(n), 1))
-            flow, step, answer = n % 8, n // 24, n % 24 >= 16
-            block[:, 0:4] = (1_700_000_000 + n // 100_000).astype("<u4")[:, None].view(np.uint8)
-            block[:, 4:8] = (n % 100_000 * 10).astype("<u4")[:, None].view(np.uint8)
-            block[answer, 16 + 29], block[answer, 16 + 33] = 2, 1
-            port = (40_000 + flow).astype(">u2")[:, None].view(np.uint8)
-            server = np.full(len(n), 5201, ">u2")[:, None].view(np.uint8)
-            block[:, 50:52] = np.where(answer[:, None], server, port)
-            block[:, 52:54] = np.where(answer[:, None], port, server)
-            first = (step * 2 + (n % 24 >= 8) * ~answer) * 1460 + 1
-            block[:, 54:58] = np.where(answer, 1, first).astype(">u4")[:, None].view(np.uint8)
-            block[:, 58:62] = np.where(answer, first + 2920, 1).astype(">u4")[:, None].view(np.uint8)
-            block[:, 62], block[:, 63], block[:, 64] = 0x50, 0x10, 0xFF
-            block[answer, 16 + 16 : 16 + 18] = (0, 40)
-            out.write(block.tobytes())
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
 
 
-def growth() -> None:
-    """Time and peak memory of loading, by how many packets there are."""
-    code = (
-        "import resource, sys, time, k8scap\n"
-        "k8scap.load(sys.argv[1]).packets\n"
-        "base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "t = time.perf_counter(); table = k8scap.load(sys.argv[2]).packets; t = time.perf_counter() - t\n"
-        "grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base\n"
-        "print(len(table), t, grown * 1024 / len(table))"
-    )
-    print(
-        f"\n{machine()}\n\n| packets | s | packets/s | peak memory, bytes/packet |\n| ---: | ---: | ---: | ---: |"
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        small = Path(folder) / "small.pcap"
-        synthetic(small, 1000)
-        for packets in (10_000, 100_000, 1_000_000, 10_000_000):
-            path = Path(folder) / f"{packets}.pcap"
-            synthetic(path, packets)
-            done = subprocess.run(
-                [sys.executable, "-c", code, str(small), str(path)],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            rows, took, memory = (float(word) for word in done.stdout.split())
-            print(f"| {rows:,.0f} | {took:.3f} | {rows / took:,.0f} | {memory:.0f} |", flush=True)
-            path.unlink()
+def _first_line(tool: str) -> str:
+    if shutil.which(tool) is None:
+        return f"{tool} missing"
+    done = subprocess.run([tool, "--version"], capture_output=True, text=True, check=False)
+    words = (done.stdout or done.stderr).split("\n")[0].replace("TShark (Wireshark)", "tshark").split()
+    return " ".join(words[:3] if "version" in words else words[:2])
 
 
-def opening(path: Path) -> None:
-    """A small capture in a fresh process, imports included."""
-    with tempfile.TemporaryDirectory() as folder:
-        small = Path(folder) / "small.pcap"
-        subprocess.run(
-            ["tcpdump", "-r", str(path), "-c", "1000", "-w", str(small)],
-            stderr=subprocess.DEVNULL,
-            check=True,
+def capture(folder: Path, packets: int, *, synthetic: bool) -> Path:
+    """The benchmark's capture, from this folder where it lies there already."""
+    if not synthetic and os.geteuid() != 0:
+        print("not root: a synthetic capture instead of iperf3's", file=sys.stderr)
+        synthetic = True
+    missing = [] if synthetic else [tool for tool in _MAKES_TRAFFIC if shutil.which(tool) is None]
+    if missing:
+        sys.exit(
+            f"Not installed: {', '.join(missing)}. Next: apt-get install iproute2 {' '.join(missing[-4:])}"
         )
-        code = "import sys, k8scap; k8scap.load(sys.argv[1]).packets"
-        times = []
-        for _ in range(5):
-            begun = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code, str(small)], check=True)
-            times.append(time.perf_counter() - begun)
-    print(f"\n1,000 packets in a fresh process, imports included: {statistics.median(times):.2f} s")
+    path = folder / f"{'synthetic' if synthetic else 'bulk'}-{packets}.pcap"
+    if path.exists():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    if synthetic:
+        from peers.synthetic import write
+
+        unfinished = path.with_suffix(".part")
+        write(unfinished, packets)
+        unfinished.rename(path)
+    else:
+        from bulk_capture import make
+
+        make(path, packets)
+    return path
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--file", type=Path)
+    parser.add_argument("--file", type=Path, help="an own capture")
+    parser.add_argument("--folder", type=Path, help="where the made capture is kept (a temporary one)")
     parser.add_argument("--packets", type=int, default=1_340_000)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--peers", default=",".join(PEERS), help=f"of {','.join(PEERS)}")
+    parser.add_argument("--synthetic", action="store_true")
     parser.add_argument("--growth", action="store_true")
     arguments = parser.parse_args()
+    names = arguments.peers.split(",")
+    if unknown := [name for name in names if name not in PEERS]:
+        parser.error(f"no such peer: {', '.join(unknown)}; there are {', '.join(PEERS)}")
+    print(machine(), flush=True)
     if arguments.growth:
-        growth()
-        return 0
-    with tempfile.TemporaryDirectory() as folder:
-        path = arguments.file
-        if path is None:
-            from bulk_capture import make
+        from peers.growth import print_table
 
-            path = Path(folder) / "bulk.pcap"
-            make(path, arguments.packets)
-        compare(path, arguments.peers.split(","), arguments.runs)
-        opening(path)
-    return 0
+        print_table(arguments.runs)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.folder or Path(temporary)
+        path = arguments.file or capture(folder, arguments.packets, synthetic=arguments.synthetic)
+        compare(path, names, arguments.runs)
+        if "columnar_cold" in names:
+            print(f"\n1,000 packets in a new process: {opening(path, arguments.runs):.2f} s")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
