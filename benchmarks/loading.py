@@ -89,6 +89,7 @@ def compare(path: Path, names: list[str], runs: int) -> None:
                     del times[name]
                 else:
                     times[name].append(taken)
+                    print(f"{name}: {packets[name] / taken:,.0f} packets/s", file=sys.stderr, flush=True)
     size = path.stat().st_size / 1e6
     print(f"{size:.0f} MB, {total:,} packets; medians of {runs} runs, slowest to fastest\n")
     _print_table({name: _rates(packets[name], some) for name, some in times.items()}, packets)

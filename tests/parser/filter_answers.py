@@ -95,6 +95,18 @@ def _asked_alone(path, judged):
         return {}
     with tempfile.TemporaryDirectory() as folder:
         few = Path(folder) / "few.pcapng"
-        subprocess.run(["editcap", "-r", path, few, *map(str, frames)], capture_output=True, check=True)
+        subprocess.run(["editcap", "-r", path, few, *_runs(frames)], capture_output=True, check=True)
         answers = tshark_answers(few, list(asked))
     return {text: {frames[n - 1] for n in answers[text] or ()} & unsure for text, unsure in asked.items()}
+
+
+def _runs(numbers):
+    """1, 2, 3, 7 → "1-3", "7-7": editcap takes 512 of them."""
+    runs = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    assert len(runs) <= 512, "too many frames here and there for editcap"
+    return [f"{first}-{last}" for first, last in runs]
