@@ -98,19 +98,21 @@ def numbers_of(batch: list[tuple[int, bytes, int]], buffer: Any, start: Any, siz
     import numpy as np
 
     from k8scap.parser.columnar import _ROWS, SIZE, decode, first_layers, follow
-    from k8scap.parser.places import PLACES
+    from k8scap.parser.places import FOLLOWED
     from k8scap.parser.state import new_state, reserve_state
 
     layers = first_layers()[np.array([link_type for link_type, _, _ in batch])]
     length = np.array([claimed for _, _, claimed in batch], np.int64)
     time_of = np.arange(len(batch), dtype=np.int64) * 1_000_000
     state, rows = new_state(), np.zeros((_ROWS, SIZE), np.int64)
-    numbers = np.zeros((len(PLACES), len(batch)), np.int64)
+    numbers = np.zeros((FOLLOWED, len(batch)), np.int64)
     at = 0
     while at < len(batch):
         following, count = decode(buffer, start, sizes, length, layers, at, len(batch), rows)
         state = reserve_state(state, count)
-        follow(rows, count, time_of, at, numbers[:, at:], state)
+        some = np.zeros((FOLLOWED, following - at), np.int64)
+        follow(rows, count, time_of, at, some, state)
+        numbers[:, at:following] = some
         at = following
     return numbers
 

@@ -1,27 +1,27 @@
 """The columnar engine: blocks of records → facts → numbers, in step, on two cores where there are two.
 
-While one block is followed (in order, with the state of all conversations), the next one is read and decoded
-in a thread of its own: kernels hold no lock.
+While one block's numbers are taken, the next one is followed (in order, with the state of all conversations)
+in a thread of its own, and the one after that is read and decoded in another.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from k8scap.parser.ahead import ahead
 from k8scap.parser.decode.facts import SIZE
 from k8scap.parser.decode.walk import ROWS_A_FRAME, decode, first_layers
 from k8scap.parser.follow import follow
 from k8scap.parser.places import PLACES
 from k8scap.parser.record_reader import RecordReader
 from k8scap.parser.state import new_state, reserve_state
+from k8scap.parser.vocabulary import Known, known
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
     from k8scap.parser.record_reader import Block
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 MOST_FRAMES = 4096
 """Frames a step: their numbers stay in the processor's cache, and steps are few."""
 _ROWS = MOST_FRAMES * 3 // 2 + ROWS_A_FRAME
-_AHEAD = 2
 _PADDING = 24
 """Columns that lie a power of two apart would share the few places of the processor's cache."""
 _FIRST_LAYERS = first_layers()
@@ -42,14 +41,16 @@ class BeyondThisEngineError(Exception):
 
 @dataclass(frozen=True)
 class Frames:
-    """Some frames' numbers: `numbers` is int64[len(PLACES), frames], `ABSENT` where there is none.
+    """Some frames' numbers: `numbers` is int64[len(PLACES), frames or more], `ABSENT` where there is none.
 
-    `begin` is how many frames came before them; `block` has their times and lengths.
+    `begin` is how many frames came before them; `block` has what their records say, `known` what the numbers
+    of addresses and so on stand for. The rows of places.GIVEN are for who takes the frames to fill.
     """
 
     block: Block
     numbers: np.ndarray
     begin: int
+    known: Known
 
 
 @dataclass(frozen=True)
@@ -64,29 +65,24 @@ class _Decoded:
 
 
 class FrameReader:
-    """Reads files of one point; `state` and `reader` tell what the numbers mean.
+    """Reads files of one point; `reader` tells of their interfaces.
 
     May be iterated again after its end, for what has been written since. Raises BeyondThisEngineError.
     """
 
     def __init__(self, files: Sequence[Path], *, most_frames: int = MOST_FRAMES) -> None:
         self.reader = RecordReader(files, most_records=most_frames)
-        self.state: State = new_state()
+        self._state: State = new_state()
         self._most_frames = most_frames
-        self._spare: list[np.ndarray] = []
+        self._spare_rows: list[np.ndarray] = []
+        self._spare_numbers: list[np.ndarray] = []
         self._begin = 0
 
     def __iter__(self) -> Iterator[Frames]:
-        """Frames, some thousand at a time; their `numbers` are overwritten by the next ones."""
-        room = np.empty((len(PLACES), self._most_frames + _PADDING), np.int64)
-        for some in _ahead(self._decode):
-            count = some.end - some.first
-            self.state = reserve_state(self.state, some.count)
-            numbers = room[:, :count]
-            follow(some.rows, some.count, some.block.time, some.first, numbers, self.state)
-            self._spare.append(some.rows)
-            yield Frames(_part(some.block, some.first, some.end), numbers, self._begin)
-            self._begin += count
+        """Frames, some thousand at a time; their `numbers` are good until the next ones are asked for."""
+        for frames in ahead(self._follow):
+            yield frames
+            self._spare_numbers.append(frames.numbers)
         if not self.reader.supported:
             raise BeyondThisEngineError("it is neither pcap nor pcapng")
 
@@ -94,12 +90,25 @@ class FrameReader:
         """Let go of the files."""
         self.reader.close()
 
-    def _decode(self) -> Iterator[_Decoded]:
+    def _follow(self) -> Generator[Frames, None, None]:
+        for some in ahead(self._decode):
+            count = some.end - some.first
+            self._state = reserve_state(self._state, some.count)
+            numbers = self._spare_numbers.pop() if self._spare_numbers else self._room()
+            follow(some.rows, some.count, some.block.time, some.first, numbers, self._state)
+            self._spare_rows.append(some.rows)
+            yield Frames(_part(some.block, some.first, some.end), numbers, self._begin, known(self._state))
+            self._begin += count
+
+    def _room(self) -> np.ndarray:
+        return np.empty((len(PLACES), self._most_frames + _PADDING), np.int64)
+
+    def _decode(self) -> Generator[_Decoded, None, None]:
         for block in self.reader:
             first_layer = self._first_layer(block)
             first, end = 0, len(block)
             while first < end:
-                rows = self._spare.pop() if self._spare else np.empty((_ROWS, SIZE), np.int64)
+                rows = self._spare_rows.pop() if self._spare_rows else np.empty((_ROWS, SIZE), np.int64)
                 following, count = decode(
                     block.buffer, block.start, block.captured, block.length, first_layer, first, end, rows
                 )
@@ -124,42 +133,3 @@ def _part(block: Block, first: int, end: int) -> Block:
         return block
     columns = ("start", "captured", "length", "time", "interface", "direction", "position")
     return replace(block, **{name: getattr(block, name)[first:end] for name in columns})
-
-
-def _ahead(make: Callable[[], Iterator[Any]]) -> Iterator[Any]:
-    """The iterator's items, made in a thread, a few ahead of the one who takes them."""
-    items: queue.Queue[tuple[bool, Any]] = queue.Queue(_AHEAD)
-    stop = threading.Event()
-
-    def produce() -> None:
-        try:
-            for item in make():
-                if not _put(items, (True, item), stop):
-                    return
-            _put(items, (False, None), stop)
-        except BaseException as error:  # noqa: BLE001 - raised again where the items are taken
-            _put(items, (False, error), stop)
-
-    thread = threading.Thread(target=produce, name="k8scap-decode", daemon=True)
-    thread.start()
-    try:
-        while True:
-            more, item = items.get()
-            if not more:
-                if item is not None:
-                    raise item
-                return
-            yield item
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _put(items: queue.Queue[Any], item: Any, stop: threading.Event) -> bool:
-    while not stop.is_set():
-        try:
-            items.put(item, timeout=0.1)
-        except queue.Full:
-            continue
-        return True
-    return False

@@ -27,11 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["BeyondThisEngineError", "iter_packets", "read_packets"]
 
 _VERDICTS = tuple(column.name for column in PACKETS if column.dtype == "bool")
-_SECONDS = ("ack_rtt", "initial_rtt", "rto")
 _ADDRESSES = ("src", "dst", "outer_src", "outer_dst")
 _DIRECTIONS = ["in", "out"]
 _COOKED_2 = 276
-_OF_BLOCK = {"time": "time", "length": "length", "captured_length": "captured"}
 
 
 def read_packets(
@@ -119,56 +117,63 @@ class Builder:
         self._words: dict[str, dict[str, int]] = {}
         self._source: Source
         self._reader: FrameReader
+        self._known = vocabulary.Known()
         self._interfaces: dict[str, int] = {}
-        self._parts: dict[str, Any] = {}
+        self._columns: growing.Columns | None = None
         self.frames = 0
         """Frames taken since the last piece."""
 
     def begin_source(self, source: Source, reader: FrameReader) -> None:
         self._source, self._reader = source, reader
         self._interfaces = {}
+        self._known = vocabulary.Known()
 
     def add(self, frames: Frames, rows: np.ndarray | None) -> None:
         """Take some frames' numbers, those of `rows` only where it is given."""
-        if not self._parts:
-            self._begin_parts(self._expected(frames) if rows is None else len(rows))
-        self.frames += len(frames.block)
-        self._number.add(frames.begin + 1, len(frames.block), rows)
-        for column in self._wanted:
-            numbers = self._numbers(column.name, frames)
-            self._parts[column.name].add(numbers if rows is None else numbers[rows])
+        columns = self._columns or self._begin_columns(self._expected(frames) if rows is None else len(rows))
+        count = len(frames.block)
+        self.frames += count
+        self._known = frames.known
+        self._number.add(frames.begin + 1, count, rows)
+        self._fill_given(frames)
+        if rows is None:
+            columns.add(frames.numbers, count)
+        else:
+            columns.add(np.ascontiguousarray(frames.numbers[:, rows]), len(rows))
 
     def end_source(self) -> None:
         """Number the source's addresses, names and so on as the table does."""
-        if not self._parts:
-            self._begin_parts(0)
+        columns = self._columns or self._begin_columns(0)
         for column in self._wanted:
             if column.dtype == "category":
                 words = self._vocabulary(column.name)
                 known = self._words.setdefault(_family(column.name), {})
                 codes = np.array([known.setdefault(word, len(known)) for word in words], np.int32)
-                self._parts[column.name].renumber(codes)
+                columns.renumber(column.name, codes)
+        columns.end_source()
 
     def table(self) -> pd.DataFrame:
         """The packets table so far, indexed by `number`."""
         import pandas as pd
 
-        if not self._parts:
-            self._begin_parts(0)
-        arrays = {column.name: self._column(column) for column in self._wanted}
+        columns = self._columns or self._begin_columns(0)
+        arrays = {c.name: columns.column(c.name, self._dtype(c)) for c in self._wanted}
         return pd.DataFrame(arrays, index=self._number.index(), copy=False)
 
     def piece(self) -> pd.DataFrame:
         """The table of what came since the last piece."""
         self.end_source()
         table = self.table()
-        self._parts = {}
+        self._columns = None
         self._number = growing.Numbers()
         self.frames = 0
         return table
 
-    def _begin_parts(self, capacity: int) -> None:
-        self._parts = {column.name: self._part(column, capacity) for column in self._wanted}
+    def _begin_columns(self, capacity: int) -> growing.Columns:
+        names = ["verdicts" if column.name in _VERDICTS else column.name for column in self._wanted]
+        bits = [1 << _VERDICTS.index(c.name) if c.name in _VERDICTS else 0 for c in self._wanted]
+        self._columns = growing.Columns(self._wanted, [PLACES[name] for name in names], bits, capacity)
+        return self._columns
 
     def _expected(self, frames: Frames) -> int:
         """How many frames there will be, if all are as long as the first ones."""
@@ -176,54 +181,38 @@ class Builder:
         read = int(block.position[-1] + block.captured[-1]) if len(block) else 0
         return max(len(block), int(1.02 * self._bytes * len(block) / read) if read else 0)
 
-    def _part(self, column: Column, capacity: int) -> Any:
-        if column.name in _VERDICTS:
-            return growing.Verdict(1 << _VERDICTS.index(column.name), capacity)
-        if column.name in _SECONDS:
-            return growing.Seconds(column, capacity)
-        if column.dtype == "category":
-            return growing.Codes(column, capacity)
-        if column.dtype in ("int64", "datetime64[ns, UTC]"):
-            return growing.Plain(column, capacity)
-        return growing.Nullable(column, capacity)
-
-    def _column(self, column: Column) -> Any:
+    def _dtype(self, column: Column) -> Any:
         import pandas as pd
 
-        part = self._parts[column.name]
         if column.dtype != "category":
-            return part.column()
+            return None
         words = list(self._words.get(_family(column.name), {}))
-        return part.column_of(pd.CategoricalDtype(pd.Index(words, dtype="str")))
+        return pd.CategoricalDtype(pd.Index(words, dtype="str"))
 
-    def _numbers(self, name: str, frames: Frames) -> np.ndarray:
-        block = frames.block
-        numbers: np.ndarray
-        if name in _OF_BLOCK:
-            numbers = getattr(block, _OF_BLOCK[name])
-        elif name == "point":
-            numbers = np.zeros(len(block), np.int64)
-        elif name == "interface":
-            numbers = self._interface_codes(frames)
-        elif name in _VERDICTS:
-            numbers = frames.numbers[PLACES["verdicts"]]
-        else:
-            numbers = frames.numbers[PLACES[name]]
-        if name == "direction":
-            told = (block.direction == 1) | (block.direction == 2)
-            numbers = np.where(told, block.direction - 1, numbers)
-        return numbers
+    def _fill_given(self, frames: Frames) -> None:
+        """What the records say, beside what was found out of their packets."""
+        block, count, numbers = frames.block, len(frames.block), frames.numbers
+        numbers[PLACES["time"], :count] = block.time
+        numbers[PLACES["length"], :count] = block.length
+        numbers[PLACES["captured_length"], :count] = block.captured
+        numbers[PLACES["point"], :count] = 0
+        numbers[PLACES["interface"], :count] = self._interface_codes(frames)
+        told = block.direction > 0
+        if told.any():
+            told &= block.direction <= len(_DIRECTIONS)
+            direction = numbers[PLACES["direction"], :count]
+            direction[told] = block.direction[told] - 1
 
     def _vocabulary(self, name: str) -> list[str]:
-        state = self._reader.state
+        known = self._known
         if name in _ADDRESSES:
-            return vocabulary.addresses(state)
+            return vocabulary.addresses(known)
         if name in ("src_mac", "dst_mac"):
-            return vocabulary.macs(state)
+            return vocabulary.macs(known)
         if name == "tunnel":
-            return vocabulary.tunnels(state)
+            return vocabulary.tunnels(known)
         if name == "protocol":
-            return vocabulary.protocols(state)
+            return vocabulary.protocols(known)
         if name == "direction":
             return _DIRECTIONS
         return list(self._interfaces) if name == "interface" else [self._source.point]
@@ -232,11 +221,13 @@ class Builder:
         """Pcapng's name; a cooked capture's index by the manifest's table; the one interface captured on."""
         only = self._interface_code(self._source.only_interface)
         given = [self._interface_code(i.name) for i in self._reader.reader.interfaces]
+        if len(given) == 1 and self._reader.reader.interfaces[0].link_type != _COOKED_2:
+            return np.full(1, only if given[0] < 0 else given[0])
         codes: np.ndarray = np.array([only if code < 0 else code for code in given], np.int64)
         codes = codes[frames.block.interface]
         if all(i.link_type != _COOKED_2 for i in self._reader.reader.interfaces):
             return codes
-        indices = frames.numbers[PLACES["ifindex"]]
+        indices = frames.numbers[PLACES["ifindex"], : len(codes)]
         for index in np.unique(indices):
             if index != ABSENT and (name := self._source.interface_names.get(str(index))):
                 codes[indices == index] = self._interface_code(name)

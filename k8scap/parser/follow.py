@@ -56,9 +56,9 @@ _U32 = 0xFFFFFFFF
 
 @kernel
 def follow(rows, count, time, begin, numbers, state):
-    """Take `count` rows of facts into the state; frame i's numbers go to numbers[:, i - begin].
+    """Take `count` rows of facts into the state; frame i's numbers go to numbers[:FOLLOWED, i - begin].
 
-    `time`: int64 nanoseconds by frame; `numbers`: int64[len(PLACES), frames], all written.
+    `time`: int64 nanoseconds by frame; `numbers`: int64[FOLLOWED or more, frames or more].
     """
     path, outer_src, outer_dst = np.int64(-1), f.ABSENT, f.ABSENT
     frame = np.int64(-1)
@@ -102,7 +102,7 @@ def follow(rows, count, time, begin, numbers, state):
 @part
 def _lay(tile, numbers, first, count):
     """Copy a tile's columns to where they belong."""
-    for i in range(len(numbers)):
+    for i in range(len(tile)):
         for j in range(count):
             numbers[i, first + j] = tile[i, j]
 

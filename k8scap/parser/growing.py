@@ -1,4 +1,4 @@
-"""Arrays that grow at their end, and the pandas columns made of them without a copy."""
+"""Columns that grow at their end together, and the pandas ones made of them without a copy."""
 
 from __future__ import annotations
 
@@ -6,152 +6,135 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from k8scap.parser import storing as s
 from k8scap.parser.decode.facts import ABSENT
-from k8scap.parser.storing import (
-    highest,
-    store_bit,
-    store_codes,
-    store_nullable,
-    store_seconds,
-    store_truths,
-)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from k8scap.schema import Column
 
+_SMALLEST = 64
 _SECOND = 1_000_000_000
 
 
-class Growing:
-    """One array; room that was not filled costs nothing, since nobody has touched its pages."""
+class Columns:
+    """A table's columns, all of one length: `add` takes numbers, and each column stores them in its way.
 
-    def __init__(self, dtype: Any, capacity: int) -> None:
-        self._capacity = max(capacity, 64)
-        self._array = np.empty(self._capacity, dtype)
-        self.count = 0
+    `places` says which row of the numbers each column takes; columns that share a row are told apart by
+    their `bits`. The arrays are zeroed; room that was not filled costs nothing, since nobody has touched its
+    pages.
+    """
 
-    def room(self, more: int) -> np.ndarray:
-        """The next `more` places, to be filled."""
-        needed = self.count + more
-        if needed > self._capacity:
-            self._capacity = max(needed, self._capacity * 3 // 2)
-            larger = np.empty(self._capacity, self._array.dtype)
-            larger[: self.count] = self._array[: self.count]
-            self._array = larger
-        place = self._array[self.count : needed]
-        self.count = needed
-        return place
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        dtype: np.dtype[Any] = self._array.dtype
-        return dtype
-
-    def widen(self, dtype: np.dtype[Any]) -> None:
-        """Hold larger numbers from now on."""
-        wider = np.empty(self._capacity, dtype)
-        wider[: self.count] = self._array[: self.count]
-        self._array = wider
-
-    def array(self) -> np.ndarray:
-        return self._array[: self.count]
-
-
-class Plain:
-    """Numbers that are always there."""
-
-    def __init__(self, column: Column, capacity: int) -> None:
-        self._time = column.dtype.startswith("datetime64")
-        self._values = Growing(np.int64, capacity)
-
-    def add(self, numbers: np.ndarray) -> None:
-        self._values.room(len(numbers))[:] = numbers
-
-    def column(self) -> Any:
-        import pandas as pd
-
-        values = self._values.array()
-        return pd.DatetimeIndex(values.view("M8[ns]"), tz="UTC") if self._time else values
-
-
-class Nullable:
-    """Numbers or truths that may be absent: values and mask of a pandas array."""
-
-    def __init__(self, column: Column, capacity: int) -> None:
-        self._truth = column.dtype == "boolean"
-        width = "bool" if self._truth else column.dtype.lower()
-        self._values, self._mask = Growing(width, capacity), Growing(bool, capacity)
-
-    def add(self, numbers: np.ndarray) -> None:
-        values, mask = self._values.room(len(numbers)), self._mask.room(len(numbers))
-        (store_truths if self._truth else store_nullable)(numbers, values, mask)
-
-    def column(self) -> Any:
-        import pandas as pd
-
-        kind = pd.arrays.BooleanArray if self._truth else pd.arrays.IntegerArray
-        return kind(self._values.array(), self._mask.array())
-
-
-class Seconds:
-    """Nanoseconds as floating-point seconds, each the nearest there is."""
-
-    def __init__(self, column: Column, capacity: int) -> None:
-        del column
-        self._values = Growing(np.float64, capacity)
-
-    def add(self, numbers: np.ndarray) -> None:
-        values = self._values.room(len(numbers))
-        if store_seconds(numbers, values):
-            values[:] = [np.nan if n == ABSENT else int(n) / _SECOND for n in numbers]
-
-    def column(self) -> Any:
-        return self._values.array()
-
-
-class Verdict:
-    """One bit of the analysis."""
-
-    def __init__(self, bit: int, capacity: int) -> None:
-        self._bit = bit
-        self._values = Growing(bool, capacity)
-
-    def add(self, numbers: np.ndarray) -> None:
-        store_bit(numbers, self._bit, self._values.room(len(numbers)))
-
-    def column(self) -> Any:
-        return self._values.array()
-
-
-class Codes:
-    """Codes of a categorical column, as one source numbers them; `renumber` gives those of the table."""
-
-    def __init__(self, column: Column, capacity: int) -> None:
-        del column
-        self._values = Growing(np.int8, capacity)
+    def __init__(
+        self, columns: Sequence[Column], places: Sequence[int], bits: Sequence[int], capacity: int
+    ) -> None:
+        self._columns = tuple(columns)
+        self._at = {column.name: c for c, column in enumerate(self._columns)}
+        self._capacity = max(capacity, _SMALLEST)
+        self._plan = np.zeros((len(self._columns), s.PLAN_SIZE), np.int64)
+        self._plan[:, s.PLACE], self._plan[:, s.BIT] = places, bits
+        self._plan[:, s.KIND] = [_kind(column) for column in self._columns]
+        self._values = [np.zeros(self._capacity, _width(column)) for column in self._columns]
+        self._masks = [
+            np.zeros(self._capacity if kind in (s.NULLABLE, s.TRUTH) else 0, bool)
+            for kind in self._plan[:, s.KIND]
+        ]
         self._begun = 0
+        self.count = 0
+        self._find_addresses()
 
-    def add(self, numbers: np.ndarray) -> None:
-        self._widen(int(highest(numbers)))
-        store_codes(numbers, self._values.room(len(numbers)))
+    def add(self, numbers: np.ndarray, count: int) -> None:
+        """Take the first `count` of each row of `numbers`, int64[places, …], contiguous."""
+        self._make_room(count)
+        self._plan[:, s.VALUES] = self._values_at + self.count * self._plan[:, s.WIDTH]
+        self._plan[:, s.MASK] = self._masks_at + self.count
+        if s.store(self._plan, numbers, count):
+            for c in np.flatnonzero(self._plan[:, s.TROUBLE]):
+                self._store_again(int(c), numbers[self._plan[c, s.PLACE], :count])
+        self.count += count
 
-    def renumber(self, codes: np.ndarray) -> None:
-        """Give what was added since the last time the numbers in `codes` (-1 stays)."""
-        self._widen(int(codes.max(initial=0)))
-        added = self._values.array()[self._begun :]
+    def renumber(self, name: str, codes: np.ndarray) -> None:
+        """Give a column's codes since the last `end_source` the numbers in `codes` (-1 stays)."""
+        c = self._at[name]
+        self._widen(c, int(codes.max(initial=0)))
+        added = self._values[c][self._begun : self.count]
         if len(codes) and not np.array_equal(codes, np.arange(len(codes))):
             added[:] = np.append(codes, np.int32(-1))[added]
-        self._begun = self._values.count
 
-    def _widen(self, code: int) -> None:
-        """As narrow as the codes allow: most captures have few addresses."""
-        while code > np.iinfo(self._values.dtype).max:
-            self._values.widen(np.dtype(f"int{self._values.dtype.itemsize * 16}"))
+    def end_source(self) -> None:
+        """What comes from now on has codes of its own."""
+        self._begun = self.count
 
-    def column_of(self, dtype: Any) -> Any:
+    def column(self, name: str, dtype: Any = None) -> Any:
+        """The column for pandas; `dtype` of a categorical one."""
         import pandas as pd
 
-        return pd.Categorical.from_codes(self._values.array(), dtype=dtype, validate=False)
+        c = self._at[name]
+        values, mask = self._values[c][: self.count], self._masks[c][: self.count]
+        kind = self._plan[c, s.KIND]
+        if kind == s.CODE:
+            return pd.Categorical.from_codes(values, dtype=dtype, validate=False)
+        if kind == s.NULLABLE:
+            return pd.arrays.IntegerArray(values, mask)
+        if kind == s.TRUTH:
+            return pd.arrays.BooleanArray(values, mask)
+        if self._columns[c].dtype.startswith("datetime64"):
+            return pd.DatetimeIndex(values.view("M8[ns]"), tz="UTC")
+        return values
+
+    def _make_room(self, more: int) -> None:
+        if self.count + more <= self._capacity:
+            return
+        self._capacity = max(self.count + more, self._capacity * 3 // 2)
+        self._values = [self._moved(array, array.dtype) for array in self._values]
+        self._masks = [self._moved(array, array.dtype) if len(array) else array for array in self._masks]
+        self._find_addresses()
+
+    def _moved(self, array: np.ndarray, dtype: Any) -> np.ndarray:
+        larger = np.zeros(self._capacity, dtype)
+        larger[: self.count] = array[: self.count]
+        return larger
+
+    def _find_addresses(self) -> None:
+        self._plan[:, s.WIDTH] = [array.itemsize for array in self._values]
+        self._values_at = np.array([array.ctypes.data for array in self._values], np.int64)
+        self._masks_at = np.array([array.ctypes.data for array in self._masks], np.int64)
+
+    def _store_again(self, c: int, numbers: np.ndarray) -> None:
+        """Codes go into a wider column; large times are divided one by one, each to the nearest float."""
+        room = slice(self.count, self.count + len(numbers))
+        if self._plan[c, s.KIND] == s.CODE:
+            self._widen(c, int(numbers.max()))
+            self._values[c][room] = np.maximum(numbers, -1)
+        else:
+            self._values[c][room] = [np.nan if n == ABSENT else int(n) / _SECOND for n in numbers]
+
+    def _widen(self, c: int, code: int) -> None:
+        """As narrow as the codes allow: most captures have few addresses."""
+        size = self._values[c].itemsize
+        while code >= 1 << (8 * size - 1):
+            size *= 2
+        if size > self._values[c].itemsize:
+            self._values[c] = self._moved(self._values[c], f"int{8 * size}")
+            self._find_addresses()
+
+
+def _kind(column: Column) -> int:
+    if column.dtype == "category":
+        return s.CODE
+    kinds = {"bool": s.FLAG, "boolean": s.TRUTH, "float64": s.SECONDS}
+    plain = column.dtype in ("int64", "datetime64[ns, UTC]")
+    return kinds.get(column.dtype, s.PLAIN if plain else s.NULLABLE)
+
+
+def _width(column: Column) -> str:
+    """What a column's numbers are stored in; codes begin as narrow as can be."""
+    if column.dtype == "category":
+        return "int8"
+    if column.dtype in ("bool", "boolean"):
+        return "bool"
+    return "int64" if column.dtype.startswith("datetime64") else column.dtype.lower()
 
 
 class Numbers:

@@ -21,9 +21,12 @@ MADE = (
     "tcp_flags", "window", "sack_left", "sack_right", "verdicts", "ack_rtt", "initial_rtt", "rto",
     "bytes_in_flight",
 )  # fmt: skip
-PLACES = {name: place for place, name in enumerate([name for name, _ in COPIED] + list(MADE))}
+GIVEN = ("time", "length", "captured_length", "point", "interface")
+"""What the record says, and the reader: they stand behind those that are found out of the packet."""
+FOLLOWED = len(COPIED) + len(MADE)
+PLACES = {name: place for place, name in enumerate([*(name for name, _ in COPIED), *MADE, *GIVEN])}
 FROM = np.array([place for _, place in COPIED], np.int64)
 (
     PROTOCOL, SRC, DST, SRC_MAC, DST_MAC, OUTER_SRC, OUTER_DST, TUNNEL_PATH, STREAM, SEQ, ACK, ACK_RAW,
     TCP_FLAGS, WINDOW, SACK_LEFT, SACK_RIGHT, VERDICTS, ACK_RTT, INITIAL_RTT, RTO, BYTES_IN_FLIGHT,
-) = range(len(COPIED), len(PLACES))  # fmt: skip
+) = range(len(COPIED), FOLLOWED)  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 from k8scap.parser import sequence as q
 from k8scap.parser.decode import facts as f
 from k8scap.parser.interning import new_table, reserve
-from k8scap.parser.places import PLACES
+from k8scap.parser.places import FOLLOWED
 from k8scap.parser.segments import new_pool, reserve_segments
 
 KEY = np.array([
@@ -47,7 +47,7 @@ def new_state() -> State:
         np.zeros(1024, np.int8),
         np.zeros((2048, q.FLOW_SIZE), np.int64), np.zeros((1024, q.CONVERSATION_SIZE), np.int64),
         new_pool(), np.zeros(2, np.int64), np.zeros(q.ANSWER_SIZE, np.int64),
-        np.full((RECENT, ENTRY_SIZE), -1, np.int64), np.zeros((len(PLACES), TILE + _PADDING), np.int64),
+        np.full((RECENT, ENTRY_SIZE), -1, np.int64), np.zeros((FOLLOWED, TILE + _PADDING), np.int64),
     )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def compile_kernels() -> None:
 def _read(path: Path) -> None:
     from k8scap.parser.columnar import FrameReader
     from k8scap.parser.columnar_engine import Builder
-    from k8scap.parser.interning import reserve
+    from k8scap.parser.interning import new_table, reserve
     from k8scap.parser.source import Source
     from k8scap.recording import Recording
 
@@ -50,7 +50,7 @@ def _read(path: Path) -> None:
     builder.begin_source(source, reader)
     for frames in reader:
         builder.add(frames, None)
-        reserve(reader.state.addresses, 1 << 11)
+    reserve(new_table(), 1 << 11)
     reader.close()
     builder.piece()
 
