@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8scap.errors import UsageError
 from k8scap.names import Names
-from k8scap.parser.engines import Selection, check_engine, iter_packets, read_packets
+from k8scap.parser.engines import Selection, check_engine, iter_packets, narrowed, read_packets
 from k8scap.parser.filters import both, check_filter, span
 from k8scap.parser.source import Source
 from k8scap.recording import open_recordings
@@ -40,11 +40,14 @@ class Capture:
         names: Names,
         selection: Selection | None = None,
         engine: str = "columnar",
+        packets: pd.DataFrame | None = None,
     ) -> None:
         self._sources = tuple(sources)
         self._selection = selection or Selection()
         self._engine = engine
         self.names = names
+        if packets is not None:
+            self.packets = packets
 
     @property
     def recordings(self) -> tuple[Recording, ...]:
@@ -180,10 +183,22 @@ class Capture:
         return read_packet(self._source(point), number, decode_as=self._selection.decode_as)
 
     def select(self, where: str) -> Capture:
-        """The frames that `where` (a Wireshark display filter) lets pass, numbered as they were."""
+        """The frames that `where` (a Wireshark display filter) lets pass, numbered as they were.
+
+        Where this capture's packets have been read, they are chosen from, as far as their columns tell.
+        Raises FilterError.
+        """
         check_filter(where)
-        selection = replace(self._selection, where=both(self._selection.where, where))
-        return Capture(self._sources, names=self.names, selection=selection, engine=self._engine)
+        packets = None
+        if where and "packets" in self.__dict__:
+            packets = narrowed(self.packets, where, self._sources, self._selection)
+        return Capture(
+            self._sources,
+            names=self.names,
+            selection=replace(self._selection, where=both(self._selection.where, where)),
+            engine=self._engine,
+            packets=packets,
+        )
 
     def __repr__(self) -> str:
         from k8scap.capture_card import text

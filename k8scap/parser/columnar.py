@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from k8scap.parser.ahead import ahead
+from k8scap.parser.beyond import BeyondThisEngineError
 from k8scap.parser.decode.facts import SIZE
 from k8scap.parser.decode.walk import ROWS_A_FRAME, decode, first_layers
 from k8scap.parser.follow import follow
@@ -33,10 +34,6 @@ _ROWS = MOST_FRAMES * 3 // 2 + ROWS_A_FRAME
 _PADDING = 24
 """Columns that lie a power of two apart would share the few places of the processor's cache."""
 _FIRST_LAYERS = first_layers()
-
-
-class BeyondThisEngineError(Exception):
-    """A file that this engine cannot read, and why: the other one is asked."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The packets table from the columnar engine: `read_packets` whole, `iter_packets` piece by piece."""
+"""The packets table from the columnar engine: `read_packets` whole, `pieces` one after the other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from k8scap.errors import UnreadableFileError
 from k8scap.parser import growing, vocabulary
-from k8scap.parser.columnar import MOST_FRAMES, BeyondThisEngineError, FrameReader
+from k8scap.parser.columnar import MOST_FRAMES, FrameReader
 from k8scap.parser.decode.facts import ABSENT
 from k8scap.parser.places import PLACES
 from k8scap.parser.progress import counting
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from k8scap.parser.columnar import Frames
     from k8scap.parser.source import Source
     from k8scap.schema import Column
-
-__all__ = ["BeyondThisEngineError", "iter_packets", "read_packets"]
 
 _VERDICTS = tuple(column.name for column in PACKETS if column.dtype == "bool")
 _ADDRESSES = ("src", "dst", "outer_src", "outer_dst")
@@ -54,23 +52,28 @@ def read_packets(
     return builder.table()
 
 
-def iter_packets(
+def pieces(
     sources: Sequence[Source],
     chunk: int,
     *,
     columns: Sequence[str] | None = None,
     chosen: Sequence[np.ndarray | None] | None = None,
     between: tuple[int, int] | None = None,
-) -> Iterator[pd.DataFrame]:
-    """The rows of `read_packets`, in tables of `chunk` frames read each, or what is selected of them."""
+) -> Iterator[tuple[Source, pd.DataFrame]]:
+    """The rows of `read_packets`, in tables of `chunk` frames read each, or what is selected of them.
+
+    A piece's categories are those met so far: a word keeps its code. There is one piece at the least.
+    """
+    builder, given = Builder(columns, sources, most=chunk + MOST_FRAMES), False
     for source, numbers in zip(sources, chosen or [None] * len(sources), strict=True):
-        builder = Builder(columns, [source])
         for frames in _frames(source, builder, most_frames=chunk):
             builder.add(frames, _rows(frames, numbers, between))
             if builder.frames >= chunk:
-                yield builder.piece()
-        if builder.frames:
-            yield builder.piece()
+                yield source, builder.piece()
+                given = True
+        if builder.frames or (source is sources[-1] and not given):
+            yield source, builder.piece()
+            given = True
 
 
 def _frames(source: Source, builder: Builder, *, most_frames: int = MOST_FRAMES) -> Iterator[Frames]:
@@ -96,6 +99,8 @@ def _frames(source: Source, builder: Builder, *, most_frames: int = MOST_FRAMES)
 
 def _rows(frames: Frames, numbers: np.ndarray | None, between: tuple[int, int] | None) -> np.ndarray | None:
     """Which of the frames are wanted; None for all."""
+    if numbers is None and between is None:
+        return None
     wanted = np.ones(len(frames.block), bool)
     if between is not None:
         wanted &= (frames.block.time >= between[0]) & (frames.block.time <= between[1])
@@ -110,9 +115,12 @@ def _rows(frames: Frames, numbers: np.ndarray | None, between: tuple[int, int] |
 class Builder:
     """Grows the wanted columns; several sources get one set of categories."""
 
-    def __init__(self, columns: Sequence[str] | None, sources: Sequence[Source]) -> None:
+    def __init__(
+        self, columns: Sequence[str] | None, sources: Sequence[Source], *, most: int | None = None
+    ) -> None:
         self._wanted = [c for c in PACKETS if c.name != "number" and (columns is None or c.name in columns)]
         self._number = growing.Numbers()
+        self._most = most
         self._bytes = sum(_size(path) for source in sources for path in source.files)
         self._words: dict[str, dict[str, int]] = {}
         self._source: Source
@@ -176,10 +184,11 @@ class Builder:
         return self._columns
 
     def _expected(self, frames: Frames) -> int:
-        """How many frames there will be, if all are as long as the first ones."""
+        """How many frames there will be, if all are as long as these; a table takes no more than `most`."""
         block = frames.block
-        read = int(block.position[-1] + block.captured[-1]) if len(block) else 0
-        return max(len(block), int(1.02 * self._bytes * len(block) / read) if read else 0)
+        read = int(block.position[-1] - block.position[0] + block.captured[-1]) if len(block) else 0
+        expected = int(1.02 * self._bytes * len(block) / read) if read else 0
+        return max(len(block), expected if self._most is None else min(expected, self._most))
 
     def _dtype(self, column: Column) -> Any:
         import pandas as pd

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from k8scap.errors import UsageError
+from k8scap.parser.beyond import BeyondThisEngineError
 from k8scap.parser.filters import both, within
 from k8scap.parser.layers import TUNNELS
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from k8scap.parser.source import Source
+    from k8scap.parser.where import Where
 
 ENGINES = ("columnar", "pyshark")
 
@@ -47,18 +49,9 @@ def check_engine(engine: str) -> None:
 def read_packets(sources: Sequence[Source], selection: Selection, *, engine: str) -> pd.DataFrame:
     """The packets table; what the columnar engine cannot read goes to the other one, with a note."""
     if engine == "columnar" and not _changes_tunnels(selection):
-        from k8scap.parser import columnar_engine
-        from k8scap.parser.warm_up import compile_if_needed
-
-        compile_if_needed()
         try:
-            return columnar_engine.read_packets(
-                sources,
-                columns=selection.columns,
-                chosen=[_chosen(source, selection) for source in sources],
-                between=selection.between,
-            )
-        except columnar_engine.BeyondThisEngineError as beyond:
+            return _read_columnar(sources, selection)
+        except BeyondThisEngineError as beyond:
             _note(sources, beyond)
     from k8scap.parser import pyshark_engine
 
@@ -73,32 +66,90 @@ def read_packets(sources: Sequence[Source], selection: Selection, *, engine: str
 def iter_packets(
     sources: Sequence[Source], chunk: int, selection: Selection, *, engine: str
 ) -> Iterator[pd.DataFrame]:
-    """The packets table in pieces of `chunk` frames read each."""
-    if engine == "columnar" and not _changes_tunnels(selection):
-        from k8scap.parser import columnar_engine
-        from k8scap.parser.warm_up import compile_if_needed
+    """The packets table in pieces of `chunk` frames read each.
 
-        compile_if_needed()
-        begun = False
+    Where the columnar engine meets what it cannot read, the other one goes on behind the last piece.
+    """
+    given: dict[str, int] = {}
+    if engine == "columnar" and not _changes_tunnels(selection):
         try:
-            for piece in columnar_engine.iter_packets(
-                sources,
-                chunk,
-                columns=selection.columns,
-                chosen=[_chosen(source, selection) for source in sources],
-                between=selection.between,
-            ):
-                begun = True
-                yield piece
-        except columnar_engine.BeyondThisEngineError as beyond:
-            if begun:
-                raise
+            for source, piece in _iter_columnar(sources, chunk, selection):
+                if len(piece):
+                    given[source.point] = int(piece.index[-1])
+                    yield piece
+        except BeyondThisEngineError as beyond:
             _note(sources, beyond)
         else:
             return
     table = read_packets(sources, selection, engine="pyshark")
+    if given:
+        table = table[table.index.to_numpy() > _last_given(table, given)]
     for first in range(0, len(table), chunk):
         yield table.iloc[first : first + chunk]
+
+
+def narrowed(
+    table: pd.DataFrame, where: str, sources: Sequence[Source], selection: Selection
+) -> pd.DataFrame | None:
+    """Of a table that was read, what `where` lets pass; None where the files must be read again."""
+    if selection.decode_as:
+        return None
+    from k8scap.parser import selecting
+
+    return selecting.narrowed(table, where, sources)
+
+
+def _last_given(table: pd.DataFrame, given: dict[str, int]) -> np.ndarray:
+    """For each row, the number of its point's last frame that was given already."""
+    import numpy as np
+
+    if "point" not in table:
+        return np.full(len(table), max(given.values()))
+    return table["point"].astype("str").map(given).fillna(0).to_numpy()
+
+
+def _read_columnar(sources: Sequence[Source], selection: Selection) -> pd.DataFrame:
+    from k8scap.parser import columnar_engine, selecting
+    from k8scap.parser.warm_up import compile_if_needed
+
+    compile_if_needed()
+    if where := _compiled(selection):
+        return selecting.read_selected(sources, where, columns=selection.columns, between=selection.between)
+    return columnar_engine.read_packets(
+        sources,
+        columns=selection.columns,
+        chosen=[_chosen(source, selection) for source in sources],
+        between=selection.between,
+    )
+
+
+def _iter_columnar(
+    sources: Sequence[Source], chunk: int, selection: Selection
+) -> Iterator[tuple[Source, pd.DataFrame]]:
+    from k8scap.parser import columnar_engine, selecting
+    from k8scap.parser.warm_up import compile_if_needed
+
+    compile_if_needed()
+    if where := _compiled(selection):
+        return selecting.iter_selected(
+            sources, where, chunk, columns=selection.columns, between=selection.between
+        )
+    return columnar_engine.pieces(
+        sources,
+        chunk,
+        columns=selection.columns,
+        chosen=[_chosen(source, selection) for source in sources],
+        between=selection.between,
+    )
+
+
+def _compiled(selection: Selection) -> Where | None:
+    """The filter, where the packets table can answer it: what `decode_as` changes, only tshark knows."""
+    if not selection.where or selection.decode_as:
+        return None
+    from k8scap.parser.where import compile_filter
+
+    return compile_filter(selection.where)
 
 
 def _chosen(source: Source, selection: Selection) -> np.ndarray | None:

@@ -9,14 +9,18 @@ from pathlib import Path
 
 from k8scap.errors import FilterError, UsageError
 from k8scap.parser.tshark import Run, blocks, command
+from k8scap.parser.where import compile_filter
 
 _NO_PACKETS = bytes.fromhex("d4c3b2a1020004000000000000000000ffff000001000000")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def check_filter(where: str) -> None:
-    """Raise FilterError, with tshark's own words, where `where` is no display filter."""
-    if where and (complaint := _complaint(where)):
+    """Raise FilterError, with tshark's own words, where `where` is no display filter.
+
+    It need not be asked about a filter that the packets table can answer.
+    """
+    if where and compile_filter(where) is None and (complaint := _complaint(where)):
         raise FilterError(
             f"tshark refuses the filter {where!r}: {complaint}",
             filter=where,
