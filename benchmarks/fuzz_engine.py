@@ -1,34 +1,43 @@
 """Throw broken packets and broken files at the columnar engine, with Numba's bounds checks really on.
 
-    python benchmarks/fuzz_engine.py [--packets 1000000] [--files 2000] [--seed 1]
+    python benchmarks/fuzz_engine.py [--packets 1000000] [--files 3000] [--seed 1]
 
-Packets: headers of real captures, cut, spliced, and with bytes changed, under every link type that the engine
-reads. Each batch is decoded twice, the second time with every byte outside the records changed: a row that
-differs has read what is not its packet's. Bounds checks do not see that, since neighbours share a buffer.
-Files: pcap and pcapng with bytes changed, cut, or joined; each record must lie inside its block. Ends with 1
-at the first failure, and says with which seed and batch it comes again.
+Hypothesis makes them. Packets: headers of real captures, cut, spliced, and with bytes changed, under every
+link type that the engine reads, some with lengths that lie. They are decoded twice, the second time with
+every byte outside the records changed: a row that differs has read what is not its packet's. Bounds checks
+do not see that, since neighbours share a buffer. Files: pcap and pcapng with bytes changed, cut; each record
+must lie inside its block. Ends with 1 at the first failure, with the smallest example that Hypothesis finds.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
-import resource
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
 os.environ["NUMBA_BOUNDSCHECK"] = "1"  # before Numba is imported; the cache folder's name has it too
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
 CAPTURES = [
     *sorted((ROOT / "tests/data/captures").glob("*.pcap*")),
     *sorted((ROOT / "notebooks/captures").glob("*.pcap")),
 ]
 LINK_TYPES = (0, 1, 9, 12, 50, 101, 104, 108, 113, 228, 229, 276)
-BATCH = 2000
+ROUND = 1000
+"""Packets, or files, of one run of Hypothesis, which remembers every example of a run."""
 GAP = 24
+_HEADERS, _LONGEST = 120, 400
+_WARM = 3
 
 
 def templates() -> list[tuple[int, bytes]]:
@@ -38,48 +47,46 @@ def templates() -> list[tuple[int, bytes]]:
     found = []
     for path in CAPTURES:
         reader = RecordReader([path])
-        taken = 0
         for block in reader:
             for i in range(0, len(block), max(1, len(block) // 60)):
                 start, end = int(block.start[i]), int(block.start[i] + block.captured[i])
                 link_type = reader.interfaces[int(block.interface[i])].link_type
-                found.append((link_type, block.buffer[start:end].tobytes()))
-                taken += 1
+                found.append((link_type, block.buffer[start:end].tobytes()[:_LONGEST]))
         reader.close()
     return found
 
 
-def broken(rng: Any, packets: list[tuple[int, bytes]]) -> tuple[int, bytes, int]:
+def edits(most: int, longest: int) -> Any:
+    """Where a byte is changed, and into what."""
+    return st.lists(st.tuples(st.integers(0, longest - 1), st.integers(0, 255)), max_size=most)
+
+
+@st.composite
+def broken_packet(draw: Any, originals: list[tuple[int, bytes]]) -> tuple[int, bytes, int]:
     """One packet: its link type, bytes and claimed length."""
-    link_type, data = packets[rng.integers(len(packets))]
+    link_type, data = draw(st.sampled_from(originals))
     packet = bytearray(data)
-    for _ in range(rng.integers(0, 6)):
-        if packet:
-            packet[rng.integers(min(len(packet), 120))] = rng.integers(256)
-    kind = rng.integers(5)
-    if kind == 0:
-        packet = packet[: rng.integers(len(packet) + 1)]
-    elif kind == 1:
-        _, other = packets[rng.integers(len(packets))]
-        at = rng.integers(len(packet) + 1)
-        packet = packet[:at] + other[rng.integers(len(other) + 1) :]
-    if rng.random() < 0.05:
-        link_type = LINK_TYPES[rng.integers(len(LINK_TYPES))]
-    length = len(packet)
-    if rng.random() < 0.3:
-        length = int(rng.choice([0, 1, len(packet) // 2, len(packet) + rng.integers(1, 3000), 2**32 - 1]))
-    return link_type, bytes(packet[:400]), length
+    kind = draw(st.sampled_from(["whole", "whole", "cut", "spliced"]))
+    if kind == "cut":
+        packet = packet[: draw(st.integers(0, len(packet)))]
+    elif kind == "spliced":
+        _, other = draw(st.sampled_from(originals))
+        packet = packet[: draw(st.integers(0, len(packet)))] + other[draw(st.integers(0, len(other))) :]
+    for at, value in draw(edits(6, _HEADERS)):
+        if at < len(packet):
+            packet[at] = value
+    length = draw(st.one_of(st.none(), st.sampled_from([0, 1, 20, 2**32 - 1]), st.integers(0, 3000)))
+    if draw(st.integers(0, 19)) == 19:
+        link_type = draw(st.sampled_from(LINK_TYPES))
+    return link_type, bytes(packet[:_LONGEST]), len(packet) if length is None else length
 
 
-def run_batch(rng: Any, packets: list[tuple[int, bytes]]) -> str:
-    """Decode a batch twice; gives what is wrong, or nothing."""
-    import numpy as np
-
-    batch = [broken(rng, packets) for _ in range(BATCH)]
+def rows_of_their_own(batch: list[tuple[int, bytes, int]]) -> None:
+    """Decode a batch twice; an assertion says whose row depends on bytes that are not its own."""
     sizes = np.array([len(data) for _, data, _ in batch], np.int64)
     start = GAP + np.concatenate([[0], np.cumsum(sizes[:-1] + GAP)])
     inside = np.zeros(int(start[-1] + sizes[-1] + GAP), bool)
-    buffer = rng.integers(0, 256, len(inside)).astype(np.uint8)
+    buffer = np.arange(len(inside), dtype=np.uint8)
     for at, (_, data, _) in zip(start, batch, strict=True):
         buffer[at : at + len(data)] = np.frombuffer(data, np.uint8)
         inside[at : at + len(data)] = True
@@ -87,16 +94,11 @@ def run_batch(rng: Any, packets: list[tuple[int, bytes]]) -> str:
     buffer[~inside] ^= 0xFF
     second = numbers_of(batch, buffer, start, sizes)
     differing = np.flatnonzero((first != second).any(axis=0))
-    if len(differing):
-        _, data, length = batch[differing[0]]
-        return f"the row of {data.hex()} (length {length}) depends on bytes that are not its own"
-    return ""
+    assert not len(differing), f"it depends on bytes that are not its own: {batch[differing[0]]}"
 
 
 def numbers_of(batch: list[tuple[int, bytes, int]], buffer: Any, start: Any, sizes: Any) -> Any:
     """All numbers of the frames, with a state of their own."""
-    import numpy as np
-
     from k8scap.parser.columnar import _ROWS, SIZE, decode, first_layers, follow
     from k8scap.parser.places import FOLLOWED
     from k8scap.parser.state import new_state, reserve_state
@@ -117,57 +119,90 @@ def numbers_of(batch: list[tuple[int, bytes, int]], buffer: Any, start: Any, siz
     return numbers
 
 
-def run_file(rng: Any, originals: list[bytes], folder: Path) -> str:
-    """Read one broken file; gives what is wrong, or nothing."""
+@st.composite
+def broken_file(draw: Any, originals: list[bytes]) -> bytes:
+    """A capture file with bytes changed, maybe cut."""
+    content = bytearray(draw(st.sampled_from(originals)))
+    for at, value in draw(edits(9, len(content))):
+        content[at] = value
+    return bytes(content[: draw(st.one_of(st.none(), st.integers(0, len(content))))])
+
+
+def records_inside(content: bytes, most: int, path: Path) -> None:
+    """Read one file, so many records at a time."""
     from k8scap.parser.record_reader import RecordReader
 
-    content = bytearray(originals[rng.integers(len(originals))])
-    for _ in range(rng.integers(1, 9)):
-        content[rng.integers(len(content))] = rng.integers(256)
-    content = content[: rng.integers(len(content) + 1)] if rng.random() < 0.3 else content
-    path = folder / "broken"
     path.write_bytes(content)
-    reader = RecordReader([path], most_records=int(rng.integers(1, 50)))
+    reader = RecordReader([path], most_records=most)
     for block in reader:
-        if (block.start < 0).any() or (block.start + block.captured > len(block.buffer)).any():
-            path.rename(ROOT / "broken.pcap")
-            return "a record lies outside its block: broken.pcap"
+        assert (block.start >= 0).all(), "a record lies before its block"
+        assert (block.start + block.captured <= len(block.buffer)).all(), "a record lies behind its block"
     reader.close()
-    return ""
+
+
+def rounds(total: int, number: int, one_round: Any) -> int:
+    """Run Hypothesis until `total` cases were tried; gives how many were, and says what memory grew by."""
+    tried = done = before = 0
+    while tried < total:
+        cases: list[int] = []
+        common = settings(
+            max_examples=ROUND, deadline=None, database=None, phases=[Phase.generate, Phase.shrink],
+            suppress_health_check=list(HealthCheck), print_blob=False,
+        )  # fmt: skip
+        one_round(lambda test, s=common, d=done: seed(number * 1_000_003 + d)(s(test))(), cases.append)
+        tried, done = tried + sum(cases), done + 1
+        gc.collect()
+        if done <= _WARM:
+            before = _resident()
+    grown = (_resident() - before) // 1024
+    assert grown < 150, f"memory grew by {grown} MB"
+    return tried
+
+
+def _resident() -> int:
+    """KiB of this process that lie in memory."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0])
 
 
 def main() -> int:
-    import numpy as np
     from numba.core import config
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--packets", type=int, default=1_000_000)
-    parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--files", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     assert config.BOUNDSCHECK == 1
-    sys.path.insert(0, str(ROOT))
     packets = templates()
-    begun, before = time.monotonic(), 0
-    batches = max(1, arguments.packets // BATCH)
-    for batch in range(batches):
-        if wrong := run_batch(np.random.default_rng([arguments.seed, batch]), packets):
-            print(f"--seed {arguments.seed}, batch {batch}: {wrong}")
-            return 1
-        if batch == min(20, batches - 1):
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    originals = [path.read_bytes() for path in CAPTURES if path.stat().st_size < 100_000]
+    begun = time.monotonic()
+
+    def some_packets(run: Any, count: Any) -> None:
+        @given(st.lists(broken_packet(packets), min_size=10, max_size=50))
+        def test(batch: list[tuple[int, bytes, int]]) -> None:
+            count(len(batch))
+            rows_of_their_own(batch)
+
+        run(test)
+
     with tempfile.TemporaryDirectory() as folder:
-        originals = [path.read_bytes() for path in CAPTURES if path.stat().st_size < 100_000]
-        for number in range(arguments.files):
-            if wrong := run_file(np.random.default_rng([arguments.seed, 7, number]), originals, Path(folder)):
-                print(f"--seed {arguments.seed}, file {number}: {wrong}")
-                return 1
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+
+        def some_files(run: Any, count: Any) -> None:
+            @given(broken_file(originals), st.integers(1, 50))
+            def test(content: bytes, most: int) -> None:
+                count(1)
+                records_inside(content, most, Path(folder) / "broken")
+
+            run(test)
+
+        tried = rounds(arguments.packets, arguments.seed, some_packets)
+        files = rounds(arguments.files, arguments.seed, some_files)
     print(
-        f"{batches * BATCH} packets, {arguments.files} files, bounds checked, nothing wrong; memory grew by "
-        f"{grown // 1024} MB after the first batches; {time.monotonic() - begun:.0f} s"
+        f"{tried:,} packets, {files:,} files, bounds checked, nothing wrong, memory did not grow; "
+        f"{time.monotonic() - begun:.0f} s"
     )
-    return 0 if grown < 100 * 1024 else 1
+    return 0
 
 
 if __name__ == "__main__":
