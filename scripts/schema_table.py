@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from k8scap.parser.where.fields import FIELDS
 from k8scap.schema import CHECKSUM_PREFERENCES, PACKETS, REFERENCE_PREFERENCES, Column
 
 PAGE = Path(__file__).parent.parent / "docs" / "schema.md"
@@ -24,6 +25,18 @@ over 1,452 public captures that changed no other column.
 | column | dtype | unit | absent | Wireshark field | meaning |
 | --- | --- | --- | --- | --- | --- |
 """
+FILTERS = """
+## Display filters over it
+
+`load(where=)`, `Capture.select()` and `--where` take Wireshark's display filters. Those over the fields
+below are answered from the table: comparisons, `in {{…}}` with ranges and networks, `&`, `any` and `all`,
+`and`, `or`, `not` and parentheses, with Wireshark's meaning of a field that occurs twice. tshark is asked
+about frames with more headers than the table holds (tunnels, quotes in ICMP errors, what tunnels through UDP
+and TCP), about them alone where their answer needs no other frame; and about any other filter, over the
+whole capture.
+
+{fields}.
+"""
 
 
 def page() -> str:
@@ -31,7 +44,8 @@ def page() -> str:
     head = HEAD.format(
         preferences=_preferences(REFERENCE_PREFERENCES), checksums=_preferences(CHECKSUM_PREFERENCES)
     )
-    return head + "".join(f"| {' | '.join(_cells(column))} |\n" for column in PACKETS)
+    table = "".join(f"| {' | '.join(_cells(column))} |\n" for column in PACKETS)
+    return head + table + FILTERS.format(fields=", ".join(f"`{name}`" for name in sorted(FIELDS)))
 
 
 def _preferences(preferences: dict[str, str]) -> str:
