@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from k8scap.parser.compiling import part
+from k8scap.parser.decode.reading import LITTLE, load_u64
 
+_LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+_WORD, _WORD_BITS = np.uint64(0xFFFF), np.uint64(16)
 _CASTAGNOLI_REFLECTED = 0x82F63B78
 
 
@@ -21,14 +24,39 @@ _CRC = _crc_table()
 
 @part
 def sum_words(data, at, length):
-    """The sum of the 16-bit words, an odd last byte as the high half of one; not folded."""
-    high, low = np.int64(0), np.int64(0)
-    for i in range(at, at + length - 1, 2):
-        high += data[i]
-        low += data[i + 1]
+    """What the 16-bit words sum up to, an odd last byte as the high half of one; folded in part.
+
+    The sum does not depend on the order of a word's bytes, nor on the words' width (RFC 1071, 2): eight bytes
+    are taken at once, as the machine has them, and the halves changed over in the end.
+    """
+    total = np.uint64(0)
+    whole = at + (length & ~7)
+    for i in range(at, whole, 8):
+        word = load_u64(data, i)
+        total += (word & _LOW) + (word >> _HALF)
+    return _changed_over(_folded(total)) + _sum_bytes(data, whole, length & 7)
+
+
+@part
+def _folded(total):
+    while total > _WORD:
+        total = (total & _WORD) + (total >> _WORD_BITS)
+    return np.int64(total)
+
+
+@part
+def _changed_over(word):
+    return (word & 0xFF) << 8 | word >> 8 if LITTLE else word
+
+
+@part
+def _sum_bytes(data, at, length):
+    total = np.int64(0)
+    for i in range(0, length - 1, 2):
+        total += np.int64(data[at + i]) << 8 | np.int64(data[at + i + 1])
     if length & 1:
-        high += data[at + length - 1]
-    return (high << 8) + low
+        total += np.int64(data[at + length - 1]) << 8
+    return total
 
 
 @part
