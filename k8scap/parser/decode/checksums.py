@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from k8scap.parser.compiling import part
-from k8scap.parser.decode.reading import LITTLE, load_u64
+from k8scap.parser.decode.reading import LITTLE, machine_u64
 
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 _WORD, _WORD_BITS = np.uint64(0xFFFF), np.uint64(16)
@@ -32,7 +32,7 @@ def sum_words(data, at, length):
     total = np.uint64(0)
     whole = at + (length & ~7)
     for i in range(at, whole, 8):
-        word = load_u64(data, i)
+        word = machine_u64(data, i)
         total += (word & _LOW) + (word >> _HALF)
     return _changed_over(_folded(total)) + _sum_bytes(data, whole, length & 7)
 
