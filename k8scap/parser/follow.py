@@ -18,6 +18,7 @@ from k8scap.parser.places import (
     BYTES_IN_FLIGHT,
     DST,
     DST_MAC,
+    FOLLOWED,
     FROM,
     INITIAL_RTT,
     OUTER_DST,
@@ -76,7 +77,7 @@ def follow(rows, count, time, begin, numbers, state):
             column = state.tile[:, place]
             for i in range(len(FROM)):
                 column[i] = facts[FROM[i]]
-            for i in range(len(FROM), len(column)):
+            for i in range(len(FROM), FOLLOWED):
                 column[i] = f.ABSENT
             if facts[f.PROTOCOL] != f.ABSENT:
                 column[PROTOCOL] = _protocol(state, facts[f.PROTOCOL])
@@ -103,8 +104,9 @@ def follow(rows, count, time, begin, numbers, state):
 def _lay(tile, numbers, first, count):
     """Copy a tile's columns to where they belong."""
     for i in range(len(tile)):
+        there, here = numbers[i, first : first + count], tile[i]
         for j in range(count):
-            numbers[i, first + j] = tile[i, j]
+            there[j] = here[j]
 
 
 @part
