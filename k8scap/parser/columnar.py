@@ -6,7 +6,7 @@ in a thread of its own, and the one after that is read and decoded in another.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +49,17 @@ class Frames:
     begin: int
     known: Known
 
+    def cut(self, count: int) -> tuple[Frames, Frames]:
+        """The first `count` of them, and the others."""
+        first = replace(self, block=self.block.part(0, count))
+        others = replace(
+            self,
+            block=self.block.part(count, len(self.block)),
+            numbers=np.ascontiguousarray(self.numbers[:, count:]),
+            begin=self.begin + count,
+        )
+        return first, others
+
 
 @dataclass(frozen=True)
 class _Decoded:
@@ -73,6 +84,7 @@ class FrameReader:
         self._most_frames = most_frames
         self._spare_rows: list[np.ndarray] = []
         self._spare_numbers: list[np.ndarray] = []
+        self._links = self._layers = np.empty(0, np.int64)
         self._begin = 0
 
     def __iter__(self) -> Iterator[Frames]:
@@ -94,7 +106,7 @@ class FrameReader:
             numbers = self._spare_numbers.pop() if self._spare_numbers else self._room()
             follow(some.rows, some.count, some.block.time, some.first, numbers, self._state)
             self._spare_rows.append(some.rows)
-            yield Frames(_part(some.block, some.first, some.end), numbers, self._begin, known(self._state))
+            yield Frames(some.block.part(some.first, some.end), numbers, self._begin, known(self._state))
             self._begin += count
 
     def _room(self) -> np.ndarray:
@@ -114,19 +126,13 @@ class FrameReader:
 
     def _first_layer(self, block: Block) -> np.ndarray:
         """The outermost layer's code by record."""
-        links = np.array([interface.link_type for interface in self.reader.interfaces], np.int64)
-        codes = np.where(links < len(_FIRST_LAYERS), _FIRST_LAYERS[links & 0xFFFF], -1)
-        by_record: np.ndarray = codes[block.interface]
+        new = [interface.link_type for interface in self.reader.interfaces[len(self._links) :]]
+        if new:
+            self._links = np.append(self._links, np.array(new, np.int64))
+            known = self._links < len(_FIRST_LAYERS)
+            self._layers = np.where(known, _FIRST_LAYERS[self._links & 0xFFFF], -1)
+        by_record: np.ndarray = self._layers[block.interface]
         if (by_record < 0).any():
-            link = links[block.interface[by_record < 0][0]]
+            link = self._links[block.interface[by_record < 0][0]]
             raise BeyondThisEngineError(f"it has frames of link type {link}")
         return by_record
-
-
-def _part(block: Block, first: int, end: int) -> Block:
-    from dataclasses import replace
-
-    if first == 0 and end == len(block):
-        return block
-    columns = ("start", "captured", "length", "time", "interface", "direction", "position")
-    return replace(block, **{name: getattr(block, name)[first:end] for name in columns})

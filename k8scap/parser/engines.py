@@ -66,7 +66,7 @@ def read_packets(sources: Sequence[Source], selection: Selection, *, engine: str
 def iter_packets(
     sources: Sequence[Source], chunk: int, selection: Selection, *, engine: str
 ) -> Iterator[pd.DataFrame]:
-    """The packets table in pieces of `chunk` frames read each.
+    """The packets table in pieces of `chunk` frames read each, one at the least.
 
     Where the columnar engine meets what it cannot read, the other one goes on behind the last piece.
     """
@@ -74,9 +74,8 @@ def iter_packets(
     if engine == "columnar" and not _changes_tunnels(selection):
         try:
             for source, piece in _iter_columnar(sources, chunk, selection):
-                if len(piece):
-                    given[source.point] = int(piece.index[-1])
-                    yield piece
+                given[source.point] = int(piece.index[-1]) if len(piece) else given.get(source.point, 0)
+                yield piece
         except BeyondThisEngineError as beyond:
             _note(sources, beyond)
         else:
@@ -84,7 +83,7 @@ def iter_packets(
     table = read_packets(sources, selection, engine="pyshark")
     if given:
         table = table[table.index.to_numpy() > _last_given(table, given)]
-    for first in range(0, len(table), chunk):
+    for first in range(0, max(len(table), 1), chunk):
         yield table.iloc[first : first + chunk]
 
 

@@ -87,8 +87,9 @@ class Columns:
         if self.count + more <= self._capacity:
             return
         self._capacity = max(self.count + more, self._capacity * 3 // 2)
-        self._values = [self._moved(array, array.dtype) for array in self._values]
-        self._masks = [self._moved(array, array.dtype) if len(array) else array for array in self._masks]
+        for arrays in (self._values, self._masks):  # one by one: each old one is let go before the next
+            for c, array in enumerate(arrays):
+                arrays[c] = self._moved(array, array.dtype) if len(array) else array
         self._find_addresses()
 
     def _moved(self, array: np.ndarray, dtype: Any) -> np.ndarray:

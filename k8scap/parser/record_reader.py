@@ -6,7 +6,7 @@ ended; nothing is mapped, so that a file may also be cut off meanwhile.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,6 +48,13 @@ class Block:
 
     def __len__(self) -> int:
         return len(self.start)
+
+    def part(self, first: int, end: int) -> Block:
+        """The records from `first` to before `end`."""
+        if first == 0 and end == len(self):
+            return self
+        columns = ("start", "captured", "length", "time", "interface", "direction", "position")
+        return replace(self, **{name: getattr(self, name)[first:end] for name in columns})
 
 
 class RecordReader:

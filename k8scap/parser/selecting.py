@@ -73,8 +73,41 @@ def iter_selected(
     """What passes of each `chunk` frames, and whose they are."""
     wanted = [name for name in _COLUMNS if columns is None or name in columns]
     needed = _needed(where, columns)
+    settled = {source: _Settled(source, where, between) for source in sources}
     for source, piece in columnar_engine.pieces(sources, chunk, columns=needed, between=between):
-        yield source, piece[passing(where, [source], piece)][wanted]
+        judgement = where.judge(piece)
+        passed = judgement.mask.copy()
+        if judgement.unsure.any():
+            unsure = piece.index.to_numpy()[judgement.unsure]
+            passed[judgement.unsure] = settled[source].passing(unsure)
+        yield source, piece[passed][wanted]
+
+
+class _Settled:
+    """A source's unsure frames: tshark is asked once about all, and again where the file has grown."""
+
+    def __init__(self, source: Source, where: Where, between: tuple[int, int] | None) -> None:
+        self._source, self._where, self._between = source, where, between
+        self._asked = np.empty(0, np.int64)
+        self._passing = np.empty(0, np.int64)
+
+    def passing(self, numbers: np.ndarray) -> np.ndarray:
+        """Which of these unsure frames pass, bool."""
+        if numbers[-1] > self._asked[-1:].max(initial=0):
+            self._ask()
+        return np.isin(numbers, self._passing)
+
+    def _ask(self) -> None:
+        unsure, alone = [self._asked[:0]], True
+        columns = _needed(self._where, ())
+        for _, piece in columnar_engine.pieces(
+            [self._source], _PIECE, columns=columns, between=self._between
+        ):
+            judgement = self._where.judge(piece)
+            unsure.append(piece.index.to_numpy()[judgement.unsure])
+            alone &= judgement.alone
+        self._asked = np.concatenate(unsure)
+        self._passing = _passing(self._source, self._where.text, self._asked, alone=alone)
 
 
 def passing(where: Where, sources: Sequence[Source], table: pd.DataFrame) -> np.ndarray:

@@ -38,9 +38,11 @@ def known(state: State) -> Known:
     return Known(*map(_keys, (state.addresses, state.macs, state.paths, state.protocols)))
 
 
-def addresses(known: Known) -> list[str]:
-    """IPv4 and IPv6 (RFC 5952, as inet_ntop writes it), by number."""
-    return [_address(int(family), int(high), int(low)) for family, high, low in known.addresses]
+def add_addresses(words: list[str], known: Known) -> None:
+    """IPv4 and IPv6 (RFC 5952, as inet_ntop writes it), by number: those that `words` lacks are appended."""
+    words += [
+        _address(int(family), int(high), int(low)) for family, high, low in known.addresses[len(words) :]
+    ]
 
 
 def _address(family: int, high: int, low: int) -> str:
@@ -50,25 +52,23 @@ def _address(family: int, high: int, low: int) -> str:
     return socket.inet_ntop(socket.AF_INET6, whole.to_bytes(16, "big"))
 
 
-def macs(known: Known) -> list[str]:
+def add_macs(words: list[str], known: Known) -> None:
     """`00:50:56:83:8e:f3`, by number."""
-    return [int(number).to_bytes(6, "big").hex(":") for _, _, number in known.macs]
+    words += [int(number).to_bytes(6, "big").hex(":") for _, _, number in known.macs[len(words) :]]
 
 
-def tunnels(known: Known) -> list[str]:
+def add_tunnels(words: list[str], known: Known) -> None:
     """`vxlan:42/gre`, from the outside in, by number."""
-    paths: list[str] = []
-    for outer, kind, number in known.paths:
+    for outer, kind, number in known.paths[len(words) :]:
         name = p.TUNNEL_KINDS[kind]
         if name in _IDENTIFIED and number != ABSENT:
             name = f"{name}:{number}"
-        paths.append(f"{paths[outer]}/{name}" if outer >= 0 else name)
-    return paths
+        words.append(f"{words[outer]}/{name}" if outer >= 0 else name)
 
 
-def protocols(known: Known) -> list[str]:
+def add_protocols(words: list[str], known: Known) -> None:
     """The packets table's names, in the order in which they turned up."""
-    return [p.NAMES[code] for _, _, code in known.protocols]
+    words += [p.NAMES[code] for _, _, code in known.protocols[len(words) :]]
 
 
 def _keys(table: Table) -> np.ndarray:

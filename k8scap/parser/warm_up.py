@@ -38,8 +38,8 @@ def compile_kernels() -> None:
 
 
 def _read(path: Path) -> None:
+    from k8scap.parser.builder import Builder
     from k8scap.parser.columnar import FrameReader
-    from k8scap.parser.columnar_engine import Builder
     from k8scap.parser.interning import new_table, reserve
     from k8scap.parser.source import Source
     from k8scap.recording import Recording

@@ -40,6 +40,19 @@ def test_a_lossy_capture_in_pieces_is_the_whole():
         ), column
 
 
+@pytest.mark.parametrize("chunk", [1000, 4096, 5000])
+def test_a_piece_holds_as_many_frames_as_were_asked_for(tmp_path, chunk):
+    path, content = tmp_path / "long.pcap", LOSSY.read_bytes()
+    path.write_bytes(content[:24] + 20 * content[24:])
+    whole = k8scap.load(path).packets
+    pieces = list(k8scap.load(path).iter_packets(chunk))
+    assert [len(p) for p in pieces] == [
+        min(chunk, len(whole) - first) for first in range(0, len(whole), chunk)
+    ]
+    assert [number for p in pieces for number in p.index] == list(whole.index)
+    assert pd.concat([p["ack_rtt"] for p in pieces]).equals(whole["ack_rtt"])
+
+
 def test_a_chunk_holds_a_frame_at_least():
     with pytest.raises(UsageError, match="one frame"):
         next(k8scap.load(VERDICTS).iter_packets(0))

@@ -9,6 +9,8 @@ from test_record_reader import interface, packet, section
 
 from k8scap import load
 from k8scap.errors import FilterError
+from k8scap.parser import selecting
+from k8scap.parser.dissect import read_fields
 
 SURE = ("tcp.port == 80", "frame.len > 100 or arp")
 ASKED_ALONE = ("udp.port == 53 and ip.addr == 198.18.0.1", "icmp and not udp", "vlan.id == 5")
@@ -84,7 +86,18 @@ def test_a_filter_that_lets_nothing_pass_and_a_capture_of_nothing(odd, whole, tm
     empty = tmp_path / "empty.pcap"
     empty.write_bytes(VERDICTS.read_bytes()[:24])
     assert len(load(empty, where="tcp").packets) == 0
-    assert list(load(empty, where="tcp").iter_packets(10)) == []
+    for where in (None, "tcp"):
+        (piece,) = load(empty, where=where).iter_packets(10)
+        assert (len(piece), list(piece.columns)) == (0, list(whole.columns))
+
+
+def test_tshark_is_asked_once_however_small_the_pieces_are(odd, monkeypatch):
+    asked = []
+    monkeypatch.setattr(selecting, "read_fields", lambda *a, **k: asked.append(a) or read_fields(*a, **k))
+    for where in (ASKED_ALONE[0], ASKED_OF_ALL[0]):
+        asked.clear()
+        list(load(odd, where=where).iter_packets(2))
+        assert len(asked) == 1
 
 
 def test_a_selection_that_is_no_filter_is_refused(odd):
