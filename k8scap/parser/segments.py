@@ -162,7 +162,7 @@ def _wraps(pool, flow, ack):
 
 @part
 def outstanding(pool, flow):
-    """Bytes from the first to the last that is not acknowledged."""
+    """Bytes from the first to the last that is not acknowledged; one that began before 0 gives few, too."""
     first, last = np.int64(_U32), np.int64(0)
     if flow[IN_ORDER] != NONE:
         first = _relative(flow, pool.seq[flow[IN_ORDER]])
@@ -172,4 +172,4 @@ def outstanding(pool, flow):
         first = min(first, _relative(flow, pool.seq[segment]))
         last = max(last, _relative(flow, pool.end[segment]))
         segment = pool.newer[segment]
-    return last - first
+    return (last - first) & _U32
