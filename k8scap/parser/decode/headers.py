@@ -113,6 +113,10 @@ def _read_tunnel(data, facts, code):
         return tunnels.geneve(data, facts)
     if code == p.GTP or code == p.GTP_PRIME:
         return tunnels.gtp(data, facts)
+    if code == p.L2TP:
+        return tunnels.l2tp(data, facts)
+    if code == p.LISP_DATA:
+        return tunnels.lisp_data(data, facts)
     if code == p.TEREDO:
         return tunnels.teredo(data, facts)
     if code == p.AYIYA:

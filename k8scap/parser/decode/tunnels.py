@@ -1,14 +1,14 @@
-"""Tunnels: GRE, ERSPAN, VXLAN, Geneve, GTP-U, and rarer ones.
+"""Tunnels: GRE, ERSPAN, VXLAN, Geneve, GTP-U, L2TP, and rarer ones.
 
 Each step reads one header and gives what it carries, `NOTHING` where it carries no packet. RFC 2784, 2890,
-2637 (GRE), 7348 (VXLAN), 8926 (Geneve); 3GPP TS 29.281 (GTP-U).
+2637 (GRE), 7348 (VXLAN), 8926 (Geneve), 2661 (L2TP); 3GPP TS 29.281 (GTP-U).
 """
 
 from __future__ import annotations
 
 from k8scap.parser.compiling import part
 from k8scap.parser.decode import protocols as p
-from k8scap.parser.decode.facts import AT, FLAGS, REPORTED_END, TUNNEL_ID
+from k8scap.parser.decode.facts import AT, FLAGS, REPORTED_END, TRANSPORT, TUNNEL_ID
 from k8scap.parser.decode.reading import advance, u8, u16, u24, u32, within
 
 _GRE_PPP = 0x880B
@@ -16,6 +16,7 @@ _GRE_WCCP = 0x883E
 _GRE_ERSPAN = 0x88BE
 _GRE_3GPP2 = 0x88D2
 _GTP_T_PDU = 0xFF
+_L2TP_CONTROL, _L2TP_LENGTH, _L2TP_SEQUENCE, _L2TP_OFFSET = 0x8000, 0x4000, 0x0800, 0x0200
 _VXLAN_GPE_NEXT = (0, p.IP, p.IPV6, p.ETH, p.NSH, p.MPLS)
 
 
@@ -152,6 +153,34 @@ def _t_pdu(data, facts):
         if kind == 0x0800 or kind == 0x86DD or kind == 0x0806:
             return p.ETH
     return p.NOTHING
+
+
+@part
+def l2tp(data, facts):
+    """Version 2 carries PPP; what version 3 carries is agreed on elsewhere, and not told by its header."""
+    if facts[TRANSPORT] != p.UDP or not within(facts, 2):
+        return p.NOTHING
+    flags = u16(data, facts[AT])
+    if flags & 15 != 2 or flags & _L2TP_CONTROL:
+        return p.NOTHING
+    advance(facts, 8 if flags & _L2TP_LENGTH else 6)
+    if flags & _L2TP_SEQUENCE:
+        advance(facts, 4)
+    if flags & _L2TP_OFFSET:
+        if not within(facts, 2):
+            return p.NOTHING
+        advance(facts, 2 + u16(data, facts[AT]))
+    return p.PPP_HDLC if within(facts, 1) else p.NOTHING
+
+
+@part
+def lisp_data(data, facts):
+    """RFC 9300, 5.1: eight bytes before an IP packet of either version."""
+    if not within(facts, 9):
+        return p.NOTHING
+    advance(facts, 8)
+    version = u8(data, facts[AT]) >> 4
+    return p.IP if version == 4 else p.IPV6 if version == 6 else p.NOTHING
 
 
 @part
