@@ -92,8 +92,8 @@ class FrameReader:
         for frames in ahead(self._follow):
             yield frames
             self._spare_numbers.append(frames.numbers)
-        if not self.reader.supported:
-            raise BeyondThisEngineError("it is neither pcap nor pcapng")
+        if self.reader.beyond:
+            raise BeyondThisEngineError(self.reader.beyond)
 
     def close(self) -> None:
         """Let go of the files."""

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SECTION, _INTERFACE, _NAMES, _SECRETS = 0x0A0D0D0A, 1, 4, 10
+_OTHER_FRAMES = {
+    9: "journal entries", 0x0BAD: "custom blocks", 0x40000BAD: "custom blocks",
+    0x204: "system calls", 0x208: "system calls", 0x216: "system calls",
+}  # fmt: skip
+"""Blocks that Wireshark numbers as frames, though they hold no packet."""
+_VERSIONS = ((1, 0), (1, 2))
 _NAME, _RESOLUTION, _TIME_OFFSET = 2, 9, 14
 _MOST_KEPT = 16 << 20
 _MOST_COMMENTS = 100_000
@@ -41,6 +47,7 @@ class Met(Protocol):
     comments: dict[int, str]
     kept_blocks: list[bytes]
     frames: int
+    beyond: str
 
 
 class Section:
@@ -98,7 +105,13 @@ class Section:
         return True
 
     def _note(self, kind: int, block: bytes, reader: Met) -> None:
-        if kind == _INTERFACE and len(block) >= 20:
+        if kind in _OTHER_FRAMES:
+            reader.beyond = f"it has {_OTHER_FRAMES[kind]}"
+        elif kind == _SECTION and len(block) >= 16:
+            version = struct.unpack_from(">HH" if self._big else "<HH", block, 12)
+            if version not in _VERSIONS:
+                reader.beyond = f"it has a section of version {version[0]}.{version[1]}"
+        elif kind == _INTERFACE and len(block) >= 20:
             self._add(_interface(block, ">" if self._big else "<"), reader)
         elif kind in (_NAMES, _SECRETS) and sum(map(len, reader.kept_blocks)) + len(block) < _MOST_KEPT:
             reader.kept_blocks.append(block if not self._big else _turned(block))

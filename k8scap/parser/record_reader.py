@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 4 << 20
 _SMALLEST_ROOM = k.LARGEST_PACKET + 64
+_MAJOR, _MINOR = 2, 4
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ class RecordReader:
     """Reads the files' records in order; may be iterated again after its end, for what has come since.
 
     `interfaces` are those met so far, `notes` sentences on what could not be read, `comments` by frame
-    number, `cut_off` whether a file ends inside a record. `supported` is False where a file is neither pcap
-    nor pcapng: then nothing is read.
+    number, `cut_off` whether a file ends inside a record. `beyond` says what of a file cannot be read here,
+    where there is such: then reading ends.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class RecordReader:
         self.comments: dict[int, str] = {}
         self.kept_blocks: list[bytes] = []
         self.frames = 0
-        self.supported = True
+        self.beyond = ""
         self._cut_off = False
 
     @property
@@ -150,6 +151,8 @@ class _File:
                 stopped = self._take_rare_block(walk)
         if stopped == k.BAD:
             where = self._before + self._at
+            if not self._reader.frames:
+                self._reader.beyond = f"it is damaged at byte {where:,}, before any packet"
             self._reader.notes[
                 f"{self._path.name} is damaged: nothing can be read from byte {where:,} on."
             ] = None
@@ -158,6 +161,9 @@ class _File:
 
     def _take_rare_block(self, walk: _PcapWalk | Section) -> int:
         taken = walk.take(self._data, self._at, self._end, self._reader)
+        if self._reader.beyond:
+            self.is_finished = True
+            return k.MORE
         if taken > 0:
             self._at += taken
             return k.RARE
@@ -185,10 +191,11 @@ class _File:
             if self._end >= PCAP_HEADER:
                 self._walk = _PcapWalk(self._data[:PCAP_HEADER].tobytes(), self._reader)
                 self._at = PCAP_HEADER
+                self.is_finished = bool(self._reader.beyond)
         elif self._end >= 4 and magic == PCAPNG:
             self._walk = Section(len(self._reader.interfaces))
         elif self._end >= 4:
-            self._reader.supported = False
+            self._reader.beyond = "it is neither pcap nor pcapng"
             self.is_finished = True
 
 
@@ -199,6 +206,9 @@ class _PcapWalk:
         self._big, self._nanoseconds = PCAP[header[:4]]
         order = "big" if self._big else "little"
         snaplen, link = (int.from_bytes(header[i : i + 4], order) for i in (16, 20))  # type: ignore[arg-type]
+        major, minor = (int.from_bytes(header[i : i + 2], order) for i in (4, 6))  # type: ignore[arg-type]
+        if major != _MAJOR or minor < _MINOR:  # the lengths changed places in version 2.3
+            reader.beyond = f"it is pcap of version {major}.{minor}"
         self._interface = len(reader.interfaces)
         reader.interfaces.append(Interface(None, link & 0x03FF_FFFF, snaplen))
 
