@@ -117,6 +117,27 @@ def _remove(pool, flow, which, segment):
 
 
 @part
+def count_anew(pool, flow, base):
+    """Relative numbers start from `base` now: what is there counts as not in order, as it came."""
+    one, other = flow[IN_ORDER], flow[OTHERS]
+    first = newest = np.int64(NONE)
+    while one != NONE or other != NONE:
+        if other == NONE or (one != NONE and pool.order[one] < pool.order[other]):
+            segment, one = one, pool.newer[one]
+        else:
+            segment, other = other, pool.newer[other]
+        pool.older[segment], pool.newer[segment] = newest, NONE
+        if newest == NONE:
+            first = segment
+        else:
+            pool.newer[newest] = segment
+        newest = segment
+    flow[IN_ORDER] = flow[IN_ORDER + 1] = NONE
+    flow[OTHERS], flow[OTHERS + 1] = first, newest
+    flow[BASE] = base
+
+
+@part
 def oldest(pool, flow):
     """The segment that came first, `NONE` where there is none."""
     one, other = flow[IN_ORDER], flow[OTHERS]

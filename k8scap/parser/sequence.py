@@ -35,6 +35,7 @@ from k8scap.parser.segments import (
     add_segment,
     before_or_at,
     beyond,
+    count_anew,
     oldest,
     outstanding,
 )
@@ -105,7 +106,7 @@ def reuses_ports(forward, facts):
 def follow_segment(pool, forward, reverse, conversation, facts, time, answer):
     """Take one TCP header into the conversation's state; `answer` is what the reference says of it."""
     flags = facts[TCP_FLAGS]
-    _handshake_again(forward, facts, answer)
+    _handshake_again(pool, forward, facts, answer)
     forward[BLOCKS] = forward[DELIVERED] = 0
     if facts[SEGMENT_LENGTH] != ABSENT:
         _set_bases(forward, reverse, facts)
@@ -120,7 +121,7 @@ def follow_segment(pool, forward, reverse, conversation, facts, time, answer):
 
 
 @part
-def _handshake_again(forward, facts, answer):
+def _handshake_again(pool, forward, facts, answer):
     """A SYN or SYN-ACK where one was seen before: the same one again, or another with another number."""
     kind = facts[TCP_FLAGS] & (SYN | ACK)
     if not forward[BASE_KNOWN]:
@@ -129,7 +130,7 @@ def _handshake_again(forward, facts, answer):
         forward[NEXT_SEQ] = forward[EXPECTED]
         answer[ANALYSED] = 1
     elif kind == SYN | ACK and facts[SEQ_RAW] != forward[BASE]:
-        forward[BASE] = facts[SEQ_RAW]
+        count_anew(pool, forward, facts[SEQ_RAW])
         _say(answer, REUSED_PORTS)
 
 
