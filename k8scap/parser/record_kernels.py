@@ -18,6 +18,7 @@ MORE, FULL, BAD, RARE = range(4)
 
 NO_TIME = np.iinfo(np.int64).min
 _SECOND = 1_000_000_000
+_U32, _HALF, _LARGEST_LENGTH = 0xFFFFFFFF, 0x80000000, 0x7FFFFFFF
 _HIGHEST_SECOND = 9_223_372_025
 _OBSOLETE_PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET = 2, 3, 6
 _COMMENT, _FLAGS = 1, 2
@@ -58,8 +59,10 @@ def walk_pcap(data, at, end, big, nanoseconds, before, records):
         if at + 16 + captured > end:
             return count, at, MORE
         records[START, count], records[CAPTURED, count] = at + 16, captured
-        records[LENGTH, count] = _u32(data, at + 12, big)
-        records[TIME, count] = _u32(data, at, big) * _SECOND + _u32(data, at + 4, big) * nanoseconds
+        records[LENGTH, count] = min(_u32(data, at + 12, big), _LARGEST_LENGTH)
+        fraction = _signed(_u32(data, at + 4, big) * nanoseconds)
+        time = _u32(data, at, big) * _SECOND + fraction
+        records[TIME, count] = time if fraction >= 0 else NO_TIME
         records[INTERFACE, count], records[DIRECTION, count] = 0, 0
         records[COMMENT, count], records[POSITION, count] = -1, before + at
         at += 16 + captured
@@ -105,7 +108,7 @@ def _packet_block(data, at, length, kind, big, interfaces, records, count):
     if length < 32:
         return False
     interface = _u32(data, at + 8, big) if kind == _ENHANCED_PACKET else _u16(data, at + 8, big)
-    captured, sent = _u32(data, at + 20, big), _u32(data, at + 24, big)
+    captured, sent = _u32(data, at + 20, big), min(_u32(data, at + 24, big), _LARGEST_LENGTH)
     if interface >= len(interfaces) or captured > LARGEST_PACKET or captured > length - 32:
         return False
     records[START, count], records[CAPTURED, count], records[LENGTH, count] = at + 28, captured, sent
@@ -114,6 +117,12 @@ def _packet_block(data, at, length, kind, big, interfaces, records, count):
     records[TIME, count] = _time(ticks, interfaces[interface])
     _options(data, at + 28 + ((captured + 3) & ~3), at + length - 4, big, records, count)
     return True
+
+
+@part
+def _signed(nanoseconds):
+    """What a fraction of more than a second is in Wireshark's 32 bits; what becomes negative is no time."""
+    return ((nanoseconds + _HALF) & _U32) - _HALF
 
 
 @part
