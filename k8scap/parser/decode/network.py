@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from k8scap.parser.compiling import part
 from k8scap.parser.decode import protocols as p
 from k8scap.parser.decode.checksums import sum_words, verifies
@@ -32,6 +34,11 @@ from k8scap.parser.decode.reading import advance, trim, u8, u16, u32, u64, withi
 
 _MORE_FRAGMENTS, _OFFSET = 0x2000, 0x1FFF
 _LOOSE_ROUTE, _STRICT_ROUTE = 131, 137
+_LEAST_OPTION = np.zeros(256, np.int64)
+_LEAST_OPTION[[7, 130, 131, 133, 137]] = 3
+_LEAST_OPTION[[11, 12, 68, 136, 148]] = 4
+_LEAST_OPTION[[134, 25, 82]] = 6, 8, 12
+"""Bytes of an option by its type, its own two among them, without which Wireshark gives up."""
 _HOP_BY_HOP, _NO_NEXT_HEADER = 0, 59
 _JUMBO, _HOME_ADDRESS = 0xC2, 0xC9
 
@@ -52,7 +59,7 @@ def ipv4(data, facts):
         return p.NOTHING
     length = u16(data, at + 2)
     if length == 0:
-        length = facts[REPORTED_END] - at  # segmentation offload: the whole frame
+        length = max(facts[REPORTED_END] - at, header)  # segmentation offload: the whole frame
     if length < header:
         return p.NOTHING
     trim(facts, length)
@@ -94,10 +101,13 @@ def _ipv4_rest(data, facts, header):
     if not beyond:
         facts[DST_HIGH], facts[DST_LOW], facts[DST_SEEN] = 0, u32(data, at + 16), 1
     fragment, protocol = u16(data, at + 6), u8(data, at + 9)
+    readable = header == 20 or _options_can_be(data, facts, at + 20, at + header)
     if not advance(facts, header):
         return p.NOTHING
     if beyond:
         facts[DST_HIGH], facts[DST_LOW], facts[DST_SEEN] = 0, facts[END_LOW], 1
+    if not readable:
+        return p.NOTHING
     facts[FRAGMENTED] = 1 if fragment & _MORE_FRAGMENTS else 0
     if fragment & _OFFSET or facts[REPORTED_END] <= facts[AT]:
         return p.NOTHING
@@ -133,6 +143,23 @@ def _route_end(data, facts, header):
             return 0 if pointer < 4 or pointer & 3 or pointer > length else at - start + length
         at += length
     return 0
+
+
+@part
+def _options_can_be(data, facts, at, end):
+    """False where an option is shorter than what it must hold: then nothing behind it is read."""
+    end = min(end, facts[CAPTURED_END], facts[REPORTED_END])
+    while at + 1 < end and u8(data, at) != 0:
+        kind, length = u8(data, at), u8(data, at + 1)
+        if kind == 1:
+            at += 1
+            continue
+        if length < 2 or at + length > end:
+            return True
+        if length < _LEAST_OPTION[kind]:
+            return False
+        at += length
+    return True
 
 
 @part

@@ -21,6 +21,7 @@ from k8scap.parser.decode.facts import (
 from k8scap.parser.decode.reading import u8, u16, u32
 
 _END, _NOP, _MSS, _WINDOW_SCALE, _SACK, _TIMESTAMP, _MPTCP = 0, 1, 2, 3, 5, 8, 30
+_SMALLEST_SACK, _SMALLEST_MPTCP = 10, 4
 _LARGEST_SHIFT = 14
 _BLOCKS_REMEMBERED = 3
 _U32 = 0xFFFFFFFF
@@ -36,7 +37,7 @@ def tcp_options(data, facts, at, end):
             return False
         kind = u8(data, at)
         if ended and kind != _END:
-            return True  # what follows the end of the options is padding
+            return end <= captured  # what follows the end of the options is padding
         if kind == _END or kind == _NOP:
             ended = ended or kind == _END
             at += 1
@@ -56,9 +57,9 @@ def tcp_options(data, facts, at, end):
 
 @part
 def _option(data, facts, kind, at, length, captured):
-    """One option; False where it is cut off."""
+    """One option; False where it is cut off, or too short for what it must hold."""
     if kind == _SACK:
-        return _sack(data, facts, at, length, captured)
+        return _sack(data, facts, at, length, captured) and length >= _SMALLEST_SACK
     if kind == _TIMESTAMP and length == 10 and at + 6 <= captured and facts[TSVAL] == ABSENT:
         facts[TSVAL] = u32(data, at + 2)
         if at + 10 <= captured:
@@ -73,7 +74,9 @@ def _option(data, facts, kind, at, length, captured):
         if facts[WINDOW_SCALE] == ABSENT:
             facts[WINDOW_SCALE] = shift
         facts[LAST_WINDOW_SCALE] = min(shift, _LARGEST_SHIFT)
-    elif kind == _MPTCP and length >= 3:
+    elif kind == _MPTCP:
+        if length < _SMALLEST_MPTCP:
+            return False
         facts[MPTCP] |= 1 << (u8(data, at + 2) >> 4)
     return True
 

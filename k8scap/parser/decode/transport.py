@@ -64,6 +64,8 @@ def tcp(data, facts):
         whole = _pseudo_header(facts, 6, reported) + sum_words(data, at, reported)
         facts[TRANSPORT_CHECKSUM_OK] = verifies(whole) if u16(data, at + 16) != 0xFFFF else 0
     if within(facts, 20) and tcp_options(data, facts, at + 20, at + header):
+        if reported < header:
+            return p.NOTHING
         facts[TCP_STAGE] = WHOLE
         if facts[SEGMENT_LENGTH] == _RFB_VERSION and _is_remote_framebuffer(data, facts, at + header):
             facts[SUPERSEDES] = 1
@@ -160,7 +162,7 @@ def sctp(data, facts):
     if not within(facts, 12):
         return p.NOTHING
     facts[SRC_PORT], facts[DST_PORT] = u16(data, at), u16(data, at + 2)
-    if facts[CAPTURED_END] == facts[REPORTED_END] and not facts[FRAGMENTED]:
+    if facts[CAPTURED_END] == facts[REPORTED_END]:  # of a fragment, too: the reference calls it wrong
         sent = u8(data, at + 8) | u8(data, at + 9) << 8 | u8(data, at + 10) << 16 | u8(data, at + 11) << 24
         facts[TRANSPORT_CHECKSUM_OK] = 1 if sent == crc32c(data, at, reported, at + 8) else 0
     return p.NOTHING
