@@ -3,7 +3,7 @@
 import struct
 
 from engine_comparison import compare
-from scapy.all import IP, TCP, UDP, Ether, IPv6, Raw, wrpcap
+from scapy.all import GRE, IP, TCP, UDP, Ether, IPv6, Raw, wrpcap
 
 import k8scap
 
@@ -72,3 +72,158 @@ def test_data_below_the_first_number_is_in_flight(tmp_path):
     ]
     rows = table(tmp_path / "late.pcap", packets)
     assert rows["bytes_in_flight"].tolist() == [424, 120]
+
+
+def test_a_syn_ack_with_another_number_moves_what_is_in_flight(tmp_path):
+    there, back = IP(src="10.1.0.1", dst="10.1.0.2"), IP(src="10.1.0.2", dst="10.1.0.1")
+
+    def data(seq, flags="PA"):
+        return FRAME / there / TCP(sport=20, dport=40001, flags=flags, seq=seq, ack=7000) / Raw(b"x" * 100)
+
+    acked = FRAME / back / TCP(sport=40001, dport=20, flags="A", seq=7000, ack=50_100)
+    packets = [
+        data(50_000),
+        data(50_100),
+        acked,
+        data(50_200),
+        data(90_000, "SA"),
+        data(90_101),
+        data(90_201),
+    ]
+    rows = table(tmp_path / "moved.pcap", packets)
+    assert rows["reused_ports"].tolist() == [False] * 4 + [True, False, False]
+    assert rows["bytes_in_flight"].isna().tolist() == [False, False, True, False, True, True, True]
+
+
+def tcp_with(options, payload=b"", offset=0):
+    options += b"\1" * (-len(options) % 4)
+    words = offset or 5 + len(options) // 4
+    head = struct.pack(">HHIIBBHHH", 40001, 80, 7, 7, words << 4, 0x10, 100, 0, 0)
+    return FRAME / IP(src="10.1.0.1", dst="10.1.0.2", proto=6) / Raw(head + options + payload)
+
+
+def test_an_option_too_short_for_what_it_holds_ends_the_analysis(tmp_path):
+    lengths = [2, 3, 6, 9, 10]
+    packets = [tcp_with(b"\5" + bytes([n]) + bytes(n - 2), b"x" * 20) for n in lengths]
+    packets += [tcp_with(b"\x1e\2", b"x"), tcp_with(b"\1\1\1\0", offset=9), tcp_with(b"\0\0\0\1" * 2)]
+    rows = table(tmp_path / "options.pcap", packets)
+    assert rows["bytes_in_flight"].isna().tolist() == [True] * 4 + [False, True, True, True]
+
+
+def test_a_cut_off_end_of_options_ends_the_analysis(tmp_path):
+    packet = Ether(bytes(tcp_with(b"\0\0\0\0" + bytes(8), b"x" * 20)))
+    cut = Raw(bytes(packet)[:60])
+    cut.wirelen = len(packet)
+    rows = table(tmp_path / "cut.pcap", [Ether(bytes(packet)), FRAME.__class__(bytes(cut))])
+    assert rows["bytes_in_flight"].tolist()[0] == 20
+
+
+def ip_with(options):
+    options += b"\1" * (-len(options) % 4)
+    size = 28 + len(options)
+    head = struct.pack(
+        ">BBHHHBBHII", 0x45 + len(options) // 4, 0, size, 1, 0, 64, 17, 0, 0x0A010001, 0x0A010002
+    )
+    return FRAME / Raw(head + options + struct.pack(">HHHH", 7, 8, 8, 0))
+
+
+def test_an_ip_option_too_short_for_what_it_holds_hides_what_follows(tmp_path):
+    least = {7: 3, 11: 4, 25: 8, 68: 4, 82: 12, 130: 3, 131: 3, 136: 4, 148: 4}
+    too_short = [ip_with(bytes([kind, 2]) + bytes(2)) for kind in least]
+    enough = [ip_with(bytes([kind, size]) + bytes(size - 2)) for kind, size in least.items()]
+    for packet in too_short + enough:
+        packet[Ether].type = 0x0800
+    rows = table(tmp_path / "options.pcap", [*too_short, *enough])
+    assert rows["src_port"].isna().tolist() == [True] * len(least) + [False] * len(least)
+    assert rows["dst"].notna().all()
+
+
+def typed(kind, rest):
+    return Ether(src=FRAME.src, dst=FRAME.dst, type=kind) / Raw(rest)
+
+
+def test_tags_of_providers_and_what_they_carry(tmp_path):
+    snap = b"\xaa\xaa\3\0\0\0\x08\0" + bytes(INNER)
+    length = struct.pack(">H", len(snap))
+    addresses = bytes(Ether(src="02:00:00:00:00:0a", dst="02:00:00:00:00:0b"))[:12]
+    packets = [
+        typed(0x88A8, b"\0\5" + length + snap),
+        typed(0x88A8, b"\0\5\x81\0\0\6" + length + snap),
+        typed(0x88E7, b"\0\x12\x34\x56" + addresses + b"\x08\0" + bytes(INNER)),
+        typed(0x88E7, b"\0\x12\x34\x56" + addresses + length + snap),
+        typed(0x88E7, b"\0\x12\x34\x56" + addresses[:9]),
+        typed(0x8864, b"\x11\0\0\1\0\0"),
+        typed(0x8864, b"\x11\0\0\1\0\2\0\x21"),
+    ]
+    rows = table(tmp_path / "provided.pcap", packets)
+    assert rows["protocol"].tolist()[:4] == ["IEEE8021AD", "TCP", "TCP", "IEEE8021AH"]
+
+
+def test_macsec_is_named_where_it_can_be(tmp_path):
+    clear = b"\0\0\0\0\1\x08\0" + bytes(INNER) + bytes(16)
+    packets = [
+        typed(0x88E5, b"\0" + clear),
+        typed(0x88E5, b"\x0c" + clear),
+        typed(0x88E5, b"\x80" + clear),
+        *(
+            typed(0x88E5, control + clear[: size - 1])
+            for size in (22, 23, 30, 31)
+            for control in (b"\0", b"\x20")
+        ),
+    ]
+    rows = table(tmp_path / "macsec.pcap", packets)
+    assert rows["protocol"].tolist()[:4] == ["TCP", "MACSEC", "Ethernet", "Ethernet"]
+
+
+def test_a_pseudowire_has_a_control_word_where_no_known_vendors_addresses_stand(tmp_path):
+    def wire(rest):
+        return typed(0x8847, b"\0\x01\x01\x40" + rest)
+
+    known = bytes(Ether(src="00:1b:21:00:00:03", dst="00:1b:21:00:00:04") / INNER)
+    local = bytes(Ether(src="02:11:22:33:44:55", dst="02:66:77:88:99:aa") / INNER)
+    near = bytes(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / INNER)
+    packets = [
+        wire(known),
+        wire(bytes(4) + known),
+        wire(bytes(4) + local),
+        wire(local),
+        wire(bytes(4) + near),
+    ]
+    rows = table(tmp_path / "wires.pcap", [*packets, wire(bytes(5)), wire(bytes(8))])
+    assert rows["src"].notna().tolist()[:3] == [True] * 3
+
+
+def test_tunnels_say_how_much_they_carry_and_what(tmp_path):
+    def gtp(flags, size, rest):
+        return (
+            FRAME
+            / OUTER
+            / UDP(sport=2152, dport=2152)
+            / Raw(struct.pack(">BBHI", flags, 255, size, 77) + rest)
+        )
+
+    def erspan(last, rest):
+        head = struct.pack(">HHIHH", 0x2001, 0x1865, 0, 0, last)
+        return FRAME / OUTER / GRE(proto=0x22EB, seqnum_present=1) / Raw(head + rest)
+
+    inner, frame = bytes(INNER), bytes(FRAME / INNER)
+    packets = [
+        gtp(0x30, len(inner), inner), gtp(0x30, 8, inner), gtp(0x30, 0, inner), gtp(0x30, 14, frame),
+        gtp(0x20, len(inner), inner), erspan(0, frame), erspan(0x8000, frame), erspan(2 << 10, inner),
+        erspan(7 << 10, frame), erspan(1, bytes(8) + frame),
+    ]  # fmt: skip
+    rows = table(tmp_path / "tunnels.pcap", packets)
+    assert rows["tunnel"].astype(object).fillna("").tolist() == [
+        "gtp:77", "gtp:77", "", "", "", "gre/erspan", "gre/erspan", "", "", "gre/erspan",
+    ]  # fmt: skip
+
+
+def test_a_ppp_frame_may_be_ciscos(tmp_path):
+    path = tmp_path / "cisco.pcap"
+    packets = [
+        Raw(b"\x0f\0\x08\0" + bytes(INNER)),
+        Raw(b"\x8f\0\x80\x35"),
+        Raw(b"\xff\3\0\x21" + bytes(INNER)),
+    ]
+    wrpcap(str(path), packets, linktype=9)
+    assert compare(path) == ({}, 3)

@@ -50,9 +50,9 @@ def _read_link(data, facts, code, outermost):
     if code == p.LLC:
         return llc.llc(data, facts)
     if code == p.VLAN or code == p.IEEE8021AD:
-        return tagging.vlan(data, facts, outermost)
+        return tagging.vlan(data, facts, code == p.IEEE8021AD, outermost)
     if code == p.IEEE8021AH:
-        return tagging.pbb(facts)
+        return tagging.pbb(data, facts)
     if code == p.MPLS:
         return tagging.mpls(data, facts)
     if code == p.PPPOES:
@@ -63,6 +63,8 @@ def _read_link(data, facts, code, outermost):
         return tagging.pseudowire_ethernet(data, facts)
     if code == p.PW_ETH_CW:
         return tagging.control_word(facts)
+    if code == p.PW_ETH:
+        return p.ETH
     if code == p.CFP:
         return tagging.fabric_path(facts)
     if code == p.AVSP:

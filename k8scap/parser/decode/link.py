@@ -21,6 +21,7 @@ _NETLINK, _IPGRE = 824, 778
 _FABRIC_PATH = 0x8903
 _CISCO_ISL = 0x01000C0000, 0x0C000C0000
 IP_RAW_PADDING = 10
+_CISCO_UNICAST, _CISCO_MULTICAST = 0x0F, 0x8F
 
 
 @part
@@ -49,7 +50,7 @@ def ethernet(data, facts, outermost):
 
 @part
 def pppoe_session(data, facts):
-    if not within(facts, 6):
+    if not within(facts, 8):
         return p.NOTHING
     length = u16(data, facts[AT] + 4)
     advance(facts, 6)
@@ -61,7 +62,10 @@ def pppoe_session(data, facts):
 def ppp_hdlc(data, facts):
     if not within(facts, 1):
         return p.NOTHING
-    if u8(data, facts[AT]) == 0xFF and not advance(facts, 2):
+    first = u8(data, facts[AT])
+    if first == _CISCO_UNICAST or first == _CISCO_MULTICAST:
+        return p.CHDLC
+    if first == 0xFF and not advance(facts, 2):
         return p.NOTHING
     return ppp(data, facts)
 
@@ -82,8 +86,8 @@ def ppp(data, facts):
 
 @part
 def cisco_hdlc(data, facts):
-    """Address, control, then an Ethernet type, or one of Cisco's own."""
-    if not within(facts, 4):
+    """Address, control, then an Ethernet type, or one of Cisco's own; a byte behind may be padding."""
+    if not within(facts, 5):
         return p.NOTHING
     kind = u16(data, facts[AT] + 2)
     advance(facts, 4)

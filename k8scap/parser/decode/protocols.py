@@ -17,8 +17,8 @@ _READ = (
     "ipv6.hopopts", "ipv6.routing", "ipv6.fraghdr", "ipv6.dstopts", "ah", "tcp", "udp", "udplite", "icmp",
     "icmpv6", "sctp",
     "gre", "erspan", "vxlan", "vxlan_gpe", "geneve", "gtp", "gtpprime", "teredo", "ayiya", "capwap.data",
-    "lwapp", "pim", "nsh", "etherip", "lisp-data", "l2tp", "arp", "pwethcw", "cfp", "avsp", "vntag", "etag",
-    "macsec", "wlan", "wlan_bsfc",
+    "lwapp", "pim", "nsh", "etherip", "lisp-data", "l2tp", "arp", "pwethcw", "pwethnocw", "cfp", "avsp",
+    "vntag", "etag", "macsec", "wlan", "wlan_bsfc",
 )  # fmt: skip
 """Those whose header is read; the first ones, so that their codes are the constants below."""
 
@@ -27,7 +27,7 @@ _READ = (
     VLAN, IEEE8021AD, IEEE8021AH, MPLS, PPPOES, CMD, ISL, PW_ETH_HEURISTIC, IP, IPV6, IPV6_HOPOPTS,
     IPV6_ROUTING, IPV6_FRAGMENT, IPV6_DSTOPTS, AH, TCP, UDP, UDPLITE, ICMP, ICMPV6, SCTP,
     GRE, ERSPAN, VXLAN, VXLAN_GPE, GENEVE, GTP, GTP_PRIME, TEREDO, AYIYA, CAPWAP_DATA, LWAPP, PIM,
-    NSH, ETHERIP, LISP_DATA, L2TP, ARP, PW_ETH_CW, CFP, AVSP, VNTAG, ETAG, MACSEC, WLAN, WLAN_SWAPPED,
+    NSH, ETHERIP, LISP_DATA, L2TP, ARP, PW_ETH_CW, PW_ETH, CFP, AVSP, VNTAG, ETAG, MACSEC, WLAN, WLAN_SWAPPED,
 ) = range(len(_READ))  # fmt: skip
 
 _ALIASES = {"sll2": "sll", "loop_null": "null", "ppp_hdlc": "ppp", "wlan_bsfc": "wlan"}

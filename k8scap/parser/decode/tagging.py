@@ -12,6 +12,8 @@ from k8scap.parser.decode.reading import advance, trim, u8, u16, u32, within
 
 IEEE_802_3_LARGEST = 1500
 _MOST_TAGS = 20
+_OTHER_VERSION, _LONG_TAG, _ENCRYPTED, _CHECK_VALUE = 0x80, 0x20, 0x0C, 16
+_LOCAL, _DENSE_VENDORS = 0x02, 0x0026
 
 
 @part
@@ -63,10 +65,20 @@ def macsec(data, facts):
     if not within(facts, 6):
         return p.NOTHING
     control = u8(data, facts[AT])
-    length = 14 if control & 0x20 else 6
-    if control & 0x8C or facts[CAPTURED_END] - facts[AT] <= length + 16:
+    if control & _ENCRYPTED:
         return p.NOTHING
-    return typed(data, facts, length)
+    return typed(data, facts, 14 if control & _LONG_TAG else 6)
+
+
+@part
+def is_macsec(data, facts):
+    """Of the only version, with something between tag and check value."""
+    if not within(facts, 1):
+        return False
+    control = u8(data, facts[AT])
+    tag = 14 if control & _LONG_TAG else 6
+    captured = min(facts[CAPTURED_END], facts[REPORTED_END]) - facts[AT]
+    return not control & _OTHER_VERSION and captured > tag + _CHECK_VALUE
 
 
 @part
@@ -79,8 +91,11 @@ def ieee_802_3(data, facts, length):
 
 
 @part
-def vlan(data, facts, outermost):
-    """A tag: its number counts where it is the frame's first, of the frame's own Ethernet header."""
+def vlan(data, facts, of_provider, outermost):
+    """A tag: its number counts where it is the frame's first, of the frame's own Ethernet header.
+
+    Behind a provider's, a length is none: nothing is read.
+    """
     if outermost and not facts[TAGGED]:
         facts[TAGGED] = 1
         if within(facts, 2):
@@ -90,18 +105,15 @@ def vlan(data, facts, outermost):
         return p.NOTHING
     kind = u16(data, facts[AT] + 2)
     advance(facts, 4)
-    if kind <= IEEE_802_3_LARGEST:
+    if kind <= IEEE_802_3_LARGEST and not of_provider:
         return ieee_802_3(data, facts, kind)
     return p.ethertype(kind)
 
 
 @part
-def pbb(facts):
-    """IEEE 802.1ah: a service tag of 4 bytes, then a customer's whole frame."""
-    if not within(facts, 4):
-        return p.NOTHING
-    advance(facts, 4)
-    return p.ETH
+def pbb(data, facts):
+    """IEEE 802.1ah: a service tag of 4 bytes, the customer's addresses, and an Ethernet type."""
+    return typed(data, facts, 16)
 
 
 @part
@@ -143,12 +155,17 @@ def mpls(data, facts):
 def pseudowire_ethernet(data, facts):
     """Ethernet in MPLS, with a control word or without: whichever gives known vendors' addresses.
 
-    Wireshark asks its list of manufacturers; we ask whether a control word of zeros stands there, as RFC
-    4448 wants it, and no frame could start with it.
+    Wireshark asks its list of manufacturers. We take 00:00:00 to 00:26:FF for known, where nearly all numbers
+    are given away, and otherwise what is no local address, unless it begins with a control word of zeros.
     """
-    if within(facts, 4) and u32(data, facts[AT]) >> 16 == 0:
-        return p.PW_ETH_CW
-    return p.ETH
+    if not within(facts, 14):
+        return p.PW_ETH_CW if within(facts, 4) else p.NOTHING
+    at = facts[AT]
+    if u32(data, at) == 0:
+        known = u16(data, at + 6) <= _DENSE_VENDORS
+    else:
+        known = not (u8(data, at) | u8(data, at + 6)) & _LOCAL
+    return p.PW_ETH if known else p.PW_ETH_CW
 
 
 @part

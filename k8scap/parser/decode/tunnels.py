@@ -9,13 +9,13 @@ from __future__ import annotations
 from k8scap.parser.compiling import part
 from k8scap.parser.decode import protocols as p
 from k8scap.parser.decode.facts import AT, FLAGS, REPORTED_END, TRANSPORT, TUNNEL_ID
-from k8scap.parser.decode.reading import advance, u8, u16, u24, u32, within
+from k8scap.parser.decode.reading import advance, trim, u8, u16, u24, u32, within
 
 _GRE_PPP = 0x880B
 _GRE_WCCP = 0x883E
 _GRE_ERSPAN = 0x88BE
 _GRE_3GPP2 = 0x88D2
-_GTP_T_PDU = 0xFF
+_GTP_T_PDU, _GTP_NOT_PRIME = 0xFF, 0x10
 _L2TP_CONTROL, _L2TP_LENGTH, _L2TP_SEQUENCE, _L2TP_OFFSET = 0x8000, 0x4000, 0x0800, 0x0200
 _VXLAN_GPE_NEXT = (0, p.IP, p.IPV6, p.ETH, p.NSH, p.MPLS)
 
@@ -58,7 +58,10 @@ def _source_routes(data, facts):
 
 @part
 def erspan(data, facts):
-    """Types I (no header, and no number in GRE's), II (8 bytes) and III (12, or 20) before a whole frame."""
+    """Types I (no header, and no number in GRE's), II (8 bytes) and III (12, or 20) before a whole frame.
+
+    Type III may say that it carries something else than Ethernet.
+    """
     if not facts[FLAGS] & 0x1000:
         return p.ETH
     if not within(facts, 2):
@@ -68,8 +71,8 @@ def erspan(data, facts):
         return p.ETH if advance(facts, 8) else p.NOTHING
     if version != 2 or not within(facts, 12):
         return p.NOTHING
-    more = 8 if u8(data, facts[AT] + 11) & 1 else 0
-    return p.ETH if advance(facts, 12 + more) else p.NOTHING
+    last = u16(data, facts[AT] + 10)
+    return p.ETH if advance(facts, 20 if last & 1 else 12) and last & 0x7C00 == 0 else p.NOTHING
 
 
 @part
@@ -106,8 +109,9 @@ def gtp(data, facts):
     if version != 1:
         return p.NOTHING
     facts[TUNNEL_ID] = u32(data, facts[AT] + 4)
-    if message != _GTP_T_PDU:
+    if message != _GTP_T_PDU or not flags & _GTP_NOT_PRIME:
         return p.NOTHING
+    trim(facts, 8 + u16(data, facts[AT] + 2))
     has_extensions = flags & 4 and within(facts, 12) and u8(data, facts[AT] + 11)
     if not advance(facts, 12 if flags & 7 else 8):
         return p.NOTHING
@@ -121,6 +125,7 @@ def gtp(data, facts):
 @part
 def _gtp_prime_t_pdu(data, facts, message):
     """Version 0 (3GPP TS 09.60): a header of 20 bytes."""
+    trim(facts, 20 + u16(data, facts[AT] + 2))
     if message != _GTP_T_PDU or not advance(facts, 20) or not within(facts, 1):
         return p.NOTHING
     return _t_pdu(data, facts)

@@ -33,12 +33,14 @@ from k8scap.parser.decode.facts import (
     clear_inner,
 )
 from k8scap.parser.decode.headers import read_header
+from k8scap.parser.decode.tagging import is_macsec
 
 MOST_LAYERS, MOST_TUNNELS = 256, 64
 """No frame is followed deeper: after so many headers, or tunnels in one another, it ends."""
 ROWS_A_FRAME = MOST_TUNNELS + 2
 _STOP, _GO = False, True
 _SMALLEST_PGM = 18
+_IS_PARTICULAR = np.isin(np.arange(len(p.NAMES)), [p.IPV6, p.PGM, p.MACSEC])
 _IS_LINK, _IS_CARRIED, _IS_TUNNEL, _IS_EXTENSION = p.IS_LINK, p.IS_CARRIED, p.IS_TUNNEL, p.IS_EXTENSION
 
 
@@ -73,7 +75,7 @@ def walk_frame(data, start, captured, length, first, frame, rows, count):
     here, code, last = count, first, count + ROWS_A_FRAME - 2
     for _ in range(MOST_LAYERS):
         facts = rows[here]
-        if code == p.IPV6 and _is_no_ipv6(data, facts) or code == p.PGM and not _is_long_enough(facts):
+        if _IS_PARTICULAR[code] and _is_refused(data, facts, code):
             break
         if code == p.VXLAN_GPE:
             code = read_header(data, facts, code, here == count)
@@ -102,14 +104,16 @@ def walk_frame(data, start, captured, length, first, frame, rows, count):
 
 
 @part
-def _is_no_ipv6(data, facts):
-    """Wireshark's IPv6 takes no packet of another version; its IPv4 does."""
-    return facts[AT] < min(facts[CAPTURED_END], facts[REPORTED_END]) and data[facts[AT]] >> 4 != 6
+def _is_refused(data, facts, code):
+    """Whether Wireshark's dissector does not take what bears its number.
 
-
-@part
-def _is_long_enough(facts):
-    return facts[REPORTED_END] - facts[AT] >= _SMALLEST_PGM
+    That of IPv6 takes no packet of another version; that of IPv4 does.
+    """
+    if code == p.IPV6:
+        return facts[AT] < min(facts[CAPTURED_END], facts[REPORTED_END]) and data[facts[AT]] >> 4 != 6
+    if code == p.MACSEC:
+        return not is_macsec(data, facts)
+    return facts[REPORTED_END] - facts[AT] < _SMALLEST_PGM
 
 
 @part
