@@ -30,6 +30,7 @@ _TABLES = {
     "null.type": "NULL_TYPES",
     "sll.ltype": "SLL_TYPES",
     "chdlc.protocol": "CISCO_HDLC",
+    "pwach.channel_type": "CHANNEL_TYPES",
     "udp.port": "UDP_PORTS",
 }
 

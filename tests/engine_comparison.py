@@ -24,7 +24,6 @@ KNOWN = {
     ("suricata/transform-base64-7296__input.pcap", "ack_rtt"): INVALID_TIME,
     ("tcpdump/timestamp_invalid_micro.pcap", "*"): INVALID_TIME,
     ("tcpdump/timestamp_invalid_nano.pcap", "*"): INVALID_TIME,
-    ("suricata/bug-7414-decoder-event-01__ip_secopt.pcap", "*"): MALFORMED.format("IP's security option"),
     ("tcpdump/pgm_opts_asan.pcap", "protocol"): MALFORMED.format("PGM's options"),
     ("tcpdump/pgm_opts_asan_2.pcap", "protocol"): MALFORMED.format("PGM's options"),
     (

@@ -227,3 +227,24 @@ def test_a_ppp_frame_may_be_ciscos(tmp_path):
     ]
     wrpcap(str(path), packets, linktype=9)
     assert compare(path) == ({}, 3)
+
+
+def test_what_runs_beside_a_label_switched_path(tmp_path):
+    def labelled(label, rest):
+        return typed(0x8847, struct.pack(">I", label << 12 | 0x140) + rest)
+
+    ip, channel = bytes(INNER), b"\x10\0\0\x21"
+    packets = [
+        labelled(16, channel + ip), labelled(13, channel + ip), labelled(16, b"\x10\0\0\7" + bytes(24)),
+        labelled(13, ip), labelled(14, ip), labelled(16, b"\x10\0"), labelled(16, b"\x10\0\x7f\xff" + ip),
+    ]  # fmt: skip
+    rows = table(tmp_path / "channels.pcap", packets)
+    assert rows["protocol"].tolist() == ["TCP", "TCP", "PWACH", "PWACH", "MPLS", "PWACH", "PWACH"]
+
+
+def test_an_unknown_length_of_ip_is_the_frames(tmp_path):
+    whole, short = bytearray(bytes(INNER)), bytearray(bytes(INNER)[:22])
+    whole[2:4] = short[2:4] = b"\0\0"
+    short[0] = 0x47
+    rows = table(tmp_path / "offloaded.pcap", [typed(0x0800, bytes(whole)), typed(0x0800, bytes(short))])
+    assert rows["dst"].tolist() == ["10.1.0.2", "10.1.0.2"]

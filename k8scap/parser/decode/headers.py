@@ -65,6 +65,8 @@ def _read_link(data, facts, code, outermost):
         return tagging.control_word(facts)
     if code == p.PW_ETH:
         return p.ETH
+    if code == p.PW_ACH:
+        return tagging.associated_channel(data, facts)
     if code == p.CFP:
         return tagging.fabric_path(facts)
     if code == p.AVSP:

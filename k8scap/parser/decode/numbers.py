@@ -116,6 +116,12 @@ CISCO_HDLC: dict[int, str] = {
     34888: "mpls", 65278: "osi",
 }  # fmt: skip
 
+CHANNEL_TYPES: dict[int, str] = {
+    1: "mcc", 7: "bfd", 10: "mplspmdlm", 11: "mplspmilm", 12: "mplspmdm", 13: "mplspmdlmdm",
+    14: "mplspmilmdm", 33: "ip", 34: "bfd", 35: "bfd", 36: "mpls_psc", 37: "mpls-echo", 38: "mplstp_lock",
+    39: "pw_oam", 40: "mpls_mac", 87: "ipv6", 88: "mplstp_fm", 35074: "cfm",
+}  # fmt: skip
+
 UDP_PORTS: dict[int, str] = {
     0: "wg", 7: "echo", 13: "daytime", 19: "chargen", 37: "time", 49: "tacacs", 53: "dns", 67: "dhcp",
     68: "dhcp", 69: "tftp", 88: "kerberos", 111: "rpc", 123: "ntp", 137: "nbns", 138: "nbdgm", 161: "snmp",

@@ -17,8 +17,8 @@ _READ = (
     "ipv6.hopopts", "ipv6.routing", "ipv6.fraghdr", "ipv6.dstopts", "ah", "tcp", "udp", "udplite", "icmp",
     "icmpv6", "sctp",
     "gre", "erspan", "vxlan", "vxlan_gpe", "geneve", "gtp", "gtpprime", "teredo", "ayiya", "capwap.data",
-    "lwapp", "pim", "nsh", "etherip", "lisp-data", "l2tp", "arp", "pwethcw", "pwethnocw", "cfp", "avsp",
-    "vntag", "etag", "macsec", "wlan", "wlan_bsfc",
+    "lwapp", "pim", "nsh", "etherip", "lisp-data", "l2tp", "arp", "pwethcw", "pwethnocw", "pwach", "cfp",
+    "avsp", "vntag", "etag", "macsec", "wlan", "wlan_bsfc",
 )  # fmt: skip
 """Those whose header is read; the first ones, so that their codes are the constants below."""
 
@@ -27,7 +27,8 @@ _READ = (
     VLAN, IEEE8021AD, IEEE8021AH, MPLS, PPPOES, CMD, ISL, PW_ETH_HEURISTIC, IP, IPV6, IPV6_HOPOPTS,
     IPV6_ROUTING, IPV6_FRAGMENT, IPV6_DSTOPTS, AH, TCP, UDP, UDPLITE, ICMP, ICMPV6, SCTP,
     GRE, ERSPAN, VXLAN, VXLAN_GPE, GENEVE, GTP, GTP_PRIME, TEREDO, AYIYA, CAPWAP_DATA, LWAPP, PIM,
-    NSH, ETHERIP, LISP_DATA, L2TP, ARP, PW_ETH_CW, PW_ETH, CFP, AVSP, VNTAG, ETAG, MACSEC, WLAN, WLAN_SWAPPED,
+    NSH, ETHERIP, LISP_DATA, L2TP, ARP, PW_ETH_CW, PW_ETH, PW_ACH, CFP, AVSP, VNTAG, ETAG, MACSEC,
+    WLAN, WLAN_SWAPPED,
 ) = range(len(_READ))  # fmt: skip
 
 _ALIASES = {"sll2": "sll", "loop_null": "null", "ppp_hdlc": "ppp", "wlan_bsfc": "wlan"}
@@ -36,7 +37,7 @@ _NUMBERED = (
     numbers.ETHERTYPES, numbers.IP_PROTOCOLS, numbers.LLC_DSAPS, numbers.CISCO_PIDS, numbers.NORTEL_PIDS,
     numbers.IANA_PIDS, numbers.EXTREME_PIDS, numbers.FOUNDRY_PIDS, numbers.HPTEAM_PIDS, numbers.FORCE10_PIDS,
     numbers.WLCCP_PIDS, numbers.APPLE_PIDS, numbers.PPP_PROTOCOLS, numbers.GRE_PROTOCOLS, numbers.NULL_TYPES,
-    numbers.SLL_TYPES, numbers.UDP_PORTS, numbers.CISCO_HDLC,
+    numbers.SLL_TYPES, numbers.UDP_PORTS, numbers.CISCO_HDLC, numbers.CHANNEL_TYPES,
 )  # fmt: skip
 _EXTRA = ("ccsds", "slarp", "cdp", "fw1", "netlink", "tr", "fddi", "mip")
 
@@ -86,6 +87,7 @@ PPP_KEYS, PPP_CODES = _sorted({**numbers.PPP_PROTOCOLS})
 GRE_KEYS, GRE_CODES = _sorted({**numbers.GRE_PROTOCOLS, 0x880B: "ppp_hdlc"})  # with or without address
 NULL_KEYS, NULL_CODES = _sorted(numbers.NULL_TYPES)
 CHDLC_KEYS, CHDLC_CODES = _sorted(numbers.CISCO_HDLC)
+CHANNEL_KEYS, CHANNEL_CODES = _sorted(numbers.CHANNEL_TYPES)
 SLL_KEYS, SLL_CODES = _sorted(numbers.SLL_TYPES)
 UDP_KEYS, UDP_CODES = _sorted(numbers.UDP_PORTS)
 _OUIS = {

@@ -13,6 +13,7 @@ from k8scap.parser.decode.reading import advance, trim, u8, u16, u32, within
 IEEE_802_3_LARGEST = 1500
 _MOST_TAGS = 20
 _OTHER_VERSION, _LONG_TAG, _ENCRYPTED, _CHECK_VALUE = 0x80, 0x20, 0x0C, 16
+_GENERIC_CHANNEL, _OAM_ALERT = 13, 14
 _LOCAL, _DENSE_VENDORS = 0x02, 0x0026
 
 
@@ -138,17 +139,31 @@ def mpls(data, facts):
         advance(facts, 4)
         if entry & 0x100:
             label = entry >> 12
-            if label == 13 or label == 14:
+            if label == _OAM_ALERT or not within(facts, 1):
                 return p.NOTHING
+            if label == _GENERIC_CHANNEL:
+                return p.PW_ACH
             break
     if not within(facts, 1):
         return p.NOTHING
     first = u8(data, facts[AT]) >> 4
+    if first == 1:
+        return p.PW_ACH
     if first == 4:
         return p.IP
     if first == 6:
         return p.IPV6
     return p.PW_ETH_HEURISTIC if first == 0 else p.NOTHING
+
+
+@part
+def associated_channel(data, facts):
+    """RFC 4385, 5: a word that tells what runs beside the traffic, such as BFD."""
+    if not within(facts, 4) or u8(data, facts[AT]) >> 4 != 1:
+        return p.NOTHING
+    kind = u16(data, facts[AT] + 2)
+    advance(facts, 4)
+    return p.look_up(p.CHANNEL_KEYS, p.CHANNEL_CODES, kind)
 
 
 @part
