@@ -36,6 +36,7 @@ from k8scap.parser.places import (
     VERDICTS,
     WINDOW,
 )
+from k8scap.parser.record_kernels import NO_TIME
 from k8scap.parser.segments import BASE
 from k8scap.parser.state import (
     E_DST,
@@ -86,7 +87,7 @@ def follow(rows, count, time, begin, numbers, state):
             column[OUTER_SRC], column[OUTER_DST] = outer_src, outer_dst
             if path >= 0:
                 column[TUNNEL_PATH] = path
-            _follow_flow(state, facts, entry, time[frame], column)
+            _follow_flow(state, facts, entry, _moment(time[frame]), column)
             continue
         if role == f.OUTER:
             if path < 0:
@@ -94,10 +95,16 @@ def follow(rows, count, time, begin, numbers, state):
             if facts[f.PENDING] > 1:
                 path = _deeper(state, path, facts[f.SECOND_TUNNEL_KIND], facts[f.SECOND_TUNNEL_ID])
             path = _deeper(state, path, facts[f.TUNNEL_KIND], facts[f.TUNNEL_ID])
-        _follow_flow(state, facts, entry, time[frame], state.tile[:0, 0])
+        _follow_flow(state, facts, entry, _moment(time[frame]), state.tile[:0, 0])
     if count:
         rest = (frame - begin) % TILE + 1
         _lay(state.tile, numbers, frame - begin + 1 - rest, rest)
+
+
+@part
+def _moment(time):
+    """A packet without a time is of 1970 to the analysis."""
+    return time if time != NO_TIME else np.int64(0)
 
 
 @part

@@ -19,8 +19,9 @@ _OTHER_FRAMES = {
     0x204: "system calls", 0x208: "system calls", 0x216: "system calls",
 }  # fmt: skip
 """Blocks that Wireshark numbers as frames, though they hold no packet."""
+_LEAST = {_SECTION: 28, _INTERFACE: 20, _NAMES: 16, 5: 24, _SECRETS: 20}
 _VERSIONS = ((1, 0), (1, 2))
-_NAME, _RESOLUTION, _TIME_OFFSET = 2, 9, 14
+_NAME, _DESCRIPTION, _RESOLUTION, _TIME_OFFSET = 2, 3, 9, 14
 _MOST_KEPT = 16 << 20
 _MOST_COMMENTS = 100_000
 _MICROSECONDS = 10**6
@@ -28,7 +29,7 @@ _MICROSECONDS = 10**6
 
 @dataclass(frozen=True)
 class Interface:
-    """Where packets were captured: `name` where the file tells it, link type, most bytes a packet (0: all).
+    """Where packets were captured: `name`, or else its description, link type, most bytes a packet (0: all).
 
     `per_second` are its clock's ticks, `offset` the seconds to add to them.
     """
@@ -82,7 +83,8 @@ class Section:
         order = self._order()
         length = int.from_bytes(data[at + 4 : at + 8].tobytes(), order)  # type: ignore[arg-type]
         length = (length + 3) & ~3
-        if length < 12 or length > k.LARGEST_BLOCK:
+        least = _LEAST.get(int.from_bytes(kind, order), 12)  # type: ignore[arg-type]
+        if length < least or length > k.LARGEST_BLOCK:
             return -1
         if at + length > end:
             return 0
@@ -107,11 +109,11 @@ class Section:
     def _note(self, kind: int, block: bytes, reader: Met) -> None:
         if kind in _OTHER_FRAMES:
             reader.beyond = f"it has {_OTHER_FRAMES[kind]}"
-        elif kind == _SECTION and len(block) >= 16:
+        elif kind == _SECTION:
             version = struct.unpack_from(">HH" if self._big else "<HH", block, 12)
             if version not in _VERSIONS:
                 reader.beyond = f"it has a section of version {version[0]}.{version[1]}"
-        elif kind == _INTERFACE and len(block) >= 20:
+        elif kind == _INTERFACE:
             self._add(_interface(block, ">" if self._big else "<"), reader)
         elif kind in (_NAMES, _SECRETS) and sum(map(len, reader.kept_blocks)) + len(block) < _MOST_KEPT:
             reader.kept_blocks.append(block if not self._big else _turned(block))
@@ -140,14 +142,15 @@ class Section:
 
 def _interface(block: bytes, order: str) -> Interface:
     link_type, snaplen = struct.unpack_from(f"{order}HxxI", block, 8)
-    name, per_second, offset = None, _MICROSECONDS, 0
+    names, per_second, offset = dict[int, str](), _MICROSECONDS, 0
     for code, value in _options(block[16:-4], order):
-        if code == _NAME and name is None:
-            name = _printable(value.split(b"\0")[0].decode("utf-8", "replace"))
+        if code in (_NAME, _DESCRIPTION):
+            names.setdefault(code, _printable(value.split(b"\0")[0].decode("utf-8", "replace")))
         elif code == _RESOLUTION and len(value) == 1:
             per_second = _per_second(value[0])
         elif code == _TIME_OFFSET and len(value) == 8:
             offset = struct.unpack(f"{order}q", value)[0]
+    name = names.get(_NAME, names.get(_DESCRIPTION))
     return Interface(name, link_type, snaplen, per_second, offset)
 
 
