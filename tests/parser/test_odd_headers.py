@@ -248,3 +248,46 @@ def test_an_unknown_length_of_ip_is_the_frames(tmp_path):
     short[0] = 0x47
     rows = table(tmp_path / "offloaded.pcap", [typed(0x0800, bytes(whole)), typed(0x0800, bytes(short))])
     assert rows["dst"].tolist() == ["10.1.0.2", "10.1.0.2"]
+
+
+def test_udp_lite_is_numbered_whatever_its_checksum_covers(tmp_path):
+    def lite(covered, rest=b""):
+        head = struct.pack(">HHHH", 5, 6, covered, 1)
+        return FRAME / IP(src="10.1.0.3", dst="10.1.0.4", proto=136) / Raw(head + rest)
+
+    rows = table(tmp_path / "lite.pcap", [lite(n, b"data") for n in (0, 1, 8, 9, 200)] + [lite(8)])
+    assert rows["stream"].tolist() == [0] * 6
+
+
+def test_hdlc_frames_in_gre_are_left_alone(tmp_path):
+    packets = [
+        FRAME / OUTER / GRE(proto=kind) / Raw(b"\xff\3\0\x21" + bytes(INNER))
+        for kind in (0x8881, 0x88D2, 0x880B)
+    ]
+    rows = table(tmp_path / "hdlc.pcap", packets)
+    assert rows["tunnel"].notna().tolist() == [False, False, True]
+
+
+def test_cooked_frames_of_netlink_and_of_whole_frames(tmp_path):
+    path = tmp_path / "cooked.pcap"
+    frame, address = bytes(FRAME / INNER), b"\2\1\1\1\1\1\0\0"
+
+    def cooked(hardware, kind, rest):
+        return Raw(struct.pack(">HHIHBB", kind, 0, 3, hardware, 0, 6) + address + rest)
+
+    packets = [
+        cooked(824, 0, bytes(20)), cooked(1, 0x6558, frame), cooked(1, 0x0800, bytes(INNER)),
+        cooked(803, 4, bytes(3)),
+    ]  # fmt: skip
+    for i, packet in enumerate(packets):
+        packet.time = i
+    wrpcap(str(path), packets, linktype=276)
+    assert compare(path) == ({}, 4)
+
+
+def test_raw_ip_may_be_cut_off_anywhere(tmp_path):
+    path = tmp_path / "raw.pcap"
+    inner = bytes(INNER)
+    packets = [Raw((before + inner)[:n]) for before in (b"", b"\xff\3\0\x21") for n in range(1, 30)]
+    wrpcap(str(path), packets, linktype=101)
+    assert compare(path) == ({}, len(packets))

@@ -17,7 +17,7 @@ _ETHERNET_II_SMALLEST = 1536
 _LINUX_TYPES = 1536
 _HOST, _BROADCAST, _MULTICAST, _OUTGOING = 0, 1, 2, 4
 _IN, _OUT = 0, 1
-_NETLINK, _IPGRE = 824, 778
+_NETLINK, _IPGRE, _RADIOTAP = 824, 778, 803
 _FABRIC_PATH = 0x8903
 _CISCO_ISL = 0x01000C0000, 0x0C000C0000
 IP_RAW_PADDING = 10
@@ -37,7 +37,7 @@ def ethernet(data, facts, outermost):
     if kind == _FABRIC_PATH:
         advance(facts, 12)
         return p.CFP
-    if outermost and facts[SRC_MAC] == ABSENT:
+    if outermost and facts[DST_MAC] == ABSENT:  # a cooked header tells a source only
         facts[DST_MAC] = u48(data, at)
         facts[SRC_MAC] = u48(data, at + 6)
     advance(facts, 14)
@@ -118,7 +118,7 @@ def linux_cooked_2(data, facts, outermost):
     at = facts[AT]
     hardware = u16(data, at + 8)
     if hardware == _NETLINK:
-        return p.NETLINK
+        return p.NOTHING
     facts[IFINDEX] = u32(data, at + 4)
     facts[DIRECTION] = _direction(u8(data, at + 10))
     _cooked_address(data, facts, u8(data, at + 11), at + 12, outermost)
@@ -142,6 +142,8 @@ def _cooked_address(data, facts, length, at, outermost):
 def _cooked_payload(facts, header, kind, hardware):
     advance(facts, header)
     if kind <= _LINUX_TYPES:
+        if hardware == _RADIOTAP:
+            return p.RADIOTAP
         return p.look_up(p.SLL_KEYS, p.SLL_CODES, kind)
     if hardware == _IPGRE:
         return p.look_up(p.GRE_KEYS, p.GRE_CODES, kind)
@@ -195,18 +197,16 @@ def loop_null(data, facts):
 @part
 def raw(data, facts):
     """LINKTYPE_RAW: IP of either version; what old Linux PPP drivers left before it is passed over."""
+    at = facts[AT]
+    if within(facts, 2) and u16(data, at) == 0xFF03:
+        return p.PPP_HDLC
     if not within(facts, 8):
         return p.NOTHING
-    at = facts[AT]
-    if u16(data, at) == 0xFF03:
-        return p.PPP_HDLC
     for skipped in (6, 1):
         if u16(data, at + skipped) == 0xFF03:
             advance(facts, skipped)
             return p.PPP_HDLC
-    if not within(facts, 10):
-        return p.NOTHING
-    if u64_and_16(data, at) == 0:
+    if within(facts, 10) and u64_and_16(data, at) == 0:
         advance(facts, IP_RAW_PADDING)
         return p.IP
     version = u8(data, at) >> 4

@@ -31,7 +31,7 @@ _READ = (
     WLAN, WLAN_SWAPPED,
 ) = range(len(_READ))  # fmt: skip
 
-_ALIASES = {"sll2": "sll", "loop_null": "null", "ppp_hdlc": "ppp", "wlan_bsfc": "wlan"}
+_ALIASES = {"sll2": "sll", "loop_null": "null", "ppp_hdlc": "ppp", "wlan_bsfc": "wlan", "tte_pcf": "tte"}
 """Layers that Wireshark calls by one name."""
 _NUMBERED = (
     numbers.ETHERTYPES, numbers.IP_PROTOCOLS, numbers.LLC_DSAPS, numbers.CISCO_PIDS, numbers.NORTEL_PIDS,
@@ -39,7 +39,7 @@ _NUMBERED = (
     numbers.WLCCP_PIDS, numbers.APPLE_PIDS, numbers.PPP_PROTOCOLS, numbers.GRE_PROTOCOLS, numbers.NULL_TYPES,
     numbers.SLL_TYPES, numbers.UDP_PORTS, numbers.CISCO_HDLC, numbers.CHANNEL_TYPES,
 )  # fmt: skip
-_EXTRA = ("ccsds", "slarp", "cdp", "fw1", "netlink", "tr", "fddi", "mip")
+_EXTRA = ("ccsds", "slarp", "cdp", "fw1", "netlink", "tr", "fddi", "mip", "radiotap")
 
 FILTER_NAMES: tuple[str, ...] = tuple(
     dict.fromkeys([*_READ, *_EXTRA, *(name for table in _NUMBERED for name in table.values())])
@@ -49,8 +49,8 @@ NAMES: tuple[str, ...] = tuple(display(_ALIASES.get(name, name)) for name in FIL
 _CODES = {name: code for code, name in enumerate(FILTER_NAMES)}
 
 
-IPX, STP, NETLINK, TOKEN_RING, FDDI, PGM, SNMP = (
-    _CODES[name] for name in ("ipx", "stp", "netlink", "tr", "fddi", "pgm", "snmp")
+IPX, STP, NETLINK, RADIOTAP, TOKEN_RING, FDDI, PGM, SNMP = (
+    _CODES[name] for name in ("ipx", "stp", "netlink", "radiotap", "tr", "fddi", "pgm", "snmp")
 )
 
 
@@ -84,7 +84,10 @@ ETHERTYPE_KEYS, ETHERTYPE_CODES = _sorted(
 IP_KEYS, IP_CODES = _sorted(numbers.IP_PROTOCOLS)
 DSAP_KEYS, DSAP_CODES = _sorted(numbers.LLC_DSAPS)
 PPP_KEYS, PPP_CODES = _sorted({**numbers.PPP_PROTOCOLS})
-GRE_KEYS, GRE_CODES = _sorted({**numbers.GRE_PROTOCOLS, 0x880B: "ppp_hdlc"})  # with or without address
+GRE_KEYS, GRE_CODES = _sorted(
+    {number: name for number, name in numbers.GRE_PROTOCOLS.items() if name != "ppp_hdlc"}  # in HDLC frames
+    | {0x880B: "ppp_hdlc"}  # with or without address
+)
 NULL_KEYS, NULL_CODES = _sorted(numbers.NULL_TYPES)
 CHDLC_KEYS, CHDLC_CODES = _sorted(numbers.CISCO_HDLC)
 CHANNEL_KEYS, CHANNEL_CODES = _sorted(numbers.CHANNEL_TYPES)

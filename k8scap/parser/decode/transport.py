@@ -139,7 +139,7 @@ def _datagram_checksum(data, facts, protocol, covered, counted):
 
 @part
 def udplite(data, facts):
-    """The length field says how much the checksum covers; the length is the packet's."""
+    """The length field says how much the checksum covers, however oddly; the length is the packet's."""
     at, reported = facts[AT], facts[REPORTED_END] - facts[AT]
     if not within(facts, 4):
         return p.NOTHING
@@ -147,12 +147,8 @@ def udplite(data, facts):
     if not within(facts, 6):
         return p.NOTHING
     facts[PAYLOAD_LENGTH] = reported - 8
-    covered = u16(data, at + 4)
-    if covered == 0:
-        covered = reported
-    if covered < 8 or covered > reported or not within(facts, 8):
-        return p.NOTHING
-    facts[FLOW] = UDP_FLOW
+    if within(facts, 8):
+        facts[FLOW] = UDP_FLOW
     return p.NOTHING
 
 
