@@ -148,7 +148,7 @@ def oldest(pool, flow):
 
 @part
 def acknowledge(pool, flow, ack, absent):
-    """Drop what `ack` acknowledges, shorten what it acknowledges in part.
+    """Drop what `ack` acknowledges, shorten what it acknowledges in part; half a circle away is beyond it.
 
     Gives when the oldest segment was sent that ends exactly there, `absent` where none does.
     """
@@ -161,7 +161,7 @@ def acknowledge(pool, flow, ack, absent):
         segment = flow[which]
         while segment != NONE:
             newer = pool.newer[segment]
-            if before_or_at(pool.end[segment], ack):
+            if not beyond(pool.end[segment], ack):
                 if pool.end[segment] == ack and (matched == NONE or pool.order[segment] < matched):
                     matched, sent = pool.order[segment], pool.time[segment]
                 _remove(pool, flow, which, segment)
@@ -178,7 +178,7 @@ def acknowledge(pool, flow, ack, absent):
 def _wraps(pool, flow, ack):
     """Whether the newest in order is acknowledged, and the oldest is not."""
     first, last = flow[IN_ORDER], flow[IN_ORDER + 1]
-    return first != NONE and before_or_at(pool.end[last], ack) and not before_or_at(pool.end[first], ack)
+    return first != NONE and not beyond(pool.end[last], ack) and beyond(pool.end[first], ack)
 
 
 @part

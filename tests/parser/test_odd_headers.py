@@ -63,61 +63,6 @@ def test_lisp_carries_either_version_of_ip(tmp_path):
     assert rows["src"].tolist() == ["10.1.0.1", "2001:db8::1", "198.18.0.1", "198.18.0.1"]
 
 
-def test_data_below_the_first_number_is_in_flight(tmp_path):
-    """A direction's numbers begin with what the other side acknowledged: what came before may come later."""
-    there, back = IP(src="10.1.0.1", dst="10.1.0.2"), IP(src="10.1.0.2", dst="10.1.0.1")
-    packets = [
-        FRAME / back / TCP(sport=80, dport=40001, flags="PA", seq=9000, ack=5120) / Raw(b"x" * 424),
-        FRAME / there / TCP(sport=40001, dport=80, flags="PA", seq=5000, ack=7000) / Raw(b"y" * 120),
-    ]
-    rows = table(tmp_path / "late.pcap", packets)
-    assert rows["bytes_in_flight"].tolist() == [424, 120]
-
-
-def test_a_syn_ack_with_another_number_moves_what_is_in_flight(tmp_path):
-    there, back = IP(src="10.1.0.1", dst="10.1.0.2"), IP(src="10.1.0.2", dst="10.1.0.1")
-
-    def data(seq, flags="PA"):
-        return FRAME / there / TCP(sport=20, dport=40001, flags=flags, seq=seq, ack=7000) / Raw(b"x" * 100)
-
-    acked = FRAME / back / TCP(sport=40001, dport=20, flags="A", seq=7000, ack=50_100)
-    packets = [
-        data(50_000),
-        data(50_100),
-        acked,
-        data(50_200),
-        data(90_000, "SA"),
-        data(90_101),
-        data(90_201),
-    ]
-    rows = table(tmp_path / "moved.pcap", packets)
-    assert rows["reused_ports"].tolist() == [False] * 4 + [True, False, False]
-    assert rows["bytes_in_flight"].isna().tolist() == [False, False, True, False, True, True, True]
-
-
-def tcp_with(options, payload=b"", offset=0):
-    options += b"\1" * (-len(options) % 4)
-    words = offset or 5 + len(options) // 4
-    head = struct.pack(">HHIIBBHHH", 40001, 80, 7, 7, words << 4, 0x10, 100, 0, 0)
-    return FRAME / IP(src="10.1.0.1", dst="10.1.0.2", proto=6) / Raw(head + options + payload)
-
-
-def test_an_option_too_short_for_what_it_holds_ends_the_analysis(tmp_path):
-    lengths = [2, 3, 6, 9, 10]
-    packets = [tcp_with(b"\5" + bytes([n]) + bytes(n - 2), b"x" * 20) for n in lengths]
-    packets += [tcp_with(b"\x1e\2", b"x"), tcp_with(b"\1\1\1\0", offset=9), tcp_with(b"\0\0\0\1" * 2)]
-    rows = table(tmp_path / "options.pcap", packets)
-    assert rows["bytes_in_flight"].isna().tolist() == [True] * 4 + [False, True, True, True]
-
-
-def test_a_cut_off_end_of_options_ends_the_analysis(tmp_path):
-    packet = Ether(bytes(tcp_with(b"\0\0\0\0" + bytes(8), b"x" * 20)))
-    cut = Raw(bytes(packet)[:60])
-    cut.wirelen = len(packet)
-    rows = table(tmp_path / "cut.pcap", [Ether(bytes(packet)), FRAME.__class__(bytes(cut))])
-    assert rows["bytes_in_flight"].tolist()[0] == 20
-
-
 def ip_with(options):
     options += b"\1" * (-len(options) % 4)
     size = 28 + len(options)

@@ -21,7 +21,8 @@ from k8scap.parser.decode.facts import (
 from k8scap.parser.decode.reading import u8, u16, u32
 
 _END, _NOP, _MSS, _WINDOW_SCALE, _SACK, _TIMESTAMP, _MPTCP = 0, 1, 2, 3, 5, 8, 30
-_SMALLEST_SACK, _SMALLEST_MPTCP = 10, 4
+_SMALLEST_SACK = 10
+_CAPABLE, _DATA_SEQUENCE, _ADD_ADDRESS, _FAIL, _FAST_CLOSE, _RESET = 0, 2, 3, 6, 7, 8
 _LARGEST_SHIFT = 14
 _BLOCKS_REMEMBERED = 3
 _U32 = 0xFFFFFFFF
@@ -75,10 +76,30 @@ def _option(data, facts, kind, at, length, captured):
             facts[WINDOW_SCALE] = shift
         facts[LAST_WINDOW_SCALE] = min(shift, _LARGEST_SHIFT)
     elif kind == _MPTCP:
-        if length < _SMALLEST_MPTCP:
+        if not _is_whole_multipath(data, at, length):
             return False
         facts[MPTCP] |= 1 << (u8(data, at + 2) >> 4)
     return True
+
+
+@part
+def _is_whole_multipath(data, at, length):
+    """Whether a subtype has the bytes that it must (RFC 8684, 3): flags and what they announce, or a key."""
+    if length < 3:
+        return False
+    kind = u8(data, at + 2) >> 4
+    if kind == _FAIL or kind == _FAST_CLOSE:
+        return length >= 12
+    if not (kind == _CAPABLE or kind == _DATA_SEQUENCE or kind == _ADD_ADDRESS or kind == _RESET):
+        return True
+    if length < 4 or kind != _DATA_SEQUENCE:
+        return length >= 4
+    flags, least = u8(data, at + 3), 4
+    if flags & 1:
+        least += 8 if flags & 2 else 4
+    if flags & 4:
+        least += 14 if flags & 8 else 10
+    return length >= least
 
 
 @part
