@@ -104,7 +104,7 @@ class FrameReader:
             count = some.end - some.first
             self._state = reserve_state(self._state, some.count)
             numbers = self._spare_numbers.pop() if self._spare_numbers else self._room()
-            follow(some.rows, some.count, some.block.time, some.first, numbers, self._state)
+            follow(some.rows, some.count, some.block.moment, some.first, numbers, self._state)
             self._spare_rows.append(some.rows)
             yield Frames(some.block.part(some.first, some.end), numbers, self._begin, known(self._state))
             self._begin += count

@@ -36,7 +36,6 @@ from k8scap.parser.places import (
     VERDICTS,
     WINDOW,
 )
-from k8scap.parser.record_kernels import NO_TIME
 from k8scap.parser.segments import BASE
 from k8scap.parser.state import (
     E_DST,
@@ -60,7 +59,7 @@ _U32 = 0xFFFFFFFF
 def follow(rows, count, time, begin, numbers, state):
     """Take `count` rows of facts into the state; frame i's numbers go to numbers[:FOLLOWED, i - begin].
 
-    `time`: int64 nanoseconds by frame; `numbers`: int64[FOLLOWED or more, frames or more].
+    `time`: int64 nanoseconds by frame, modulo 2^64; `numbers`: int64[FOLLOWED or more, frames or more].
     """
     path, outer_src, outer_dst = np.int64(-1), f.ABSENT, f.ABSENT
     frame = np.int64(-1)
@@ -87,7 +86,7 @@ def follow(rows, count, time, begin, numbers, state):
             column[OUTER_SRC], column[OUTER_DST] = outer_src, outer_dst
             if path >= 0:
                 column[TUNNEL_PATH] = path
-            _follow_flow(state, facts, entry, _moment(time[frame]), column)
+            _follow_flow(state, facts, entry, time[frame], column)
             continue
         if role == f.OUTER:
             if path < 0:
@@ -95,16 +94,10 @@ def follow(rows, count, time, begin, numbers, state):
             if facts[f.PENDING] > 1:
                 path = _deeper(state, path, facts[f.SECOND_TUNNEL_KIND], facts[f.SECOND_TUNNEL_ID])
             path = _deeper(state, path, facts[f.TUNNEL_KIND], facts[f.TUNNEL_ID])
-        _follow_flow(state, facts, entry, _moment(time[frame]), state.tile[:0, 0])
+        _follow_flow(state, facts, entry, time[frame], state.tile[:0, 0])
     if count:
         rest = (frame - begin) % TILE + 1
         _lay(state.tile, numbers, frame - begin + 1 - rest, rest)
-
-
-@part
-def _moment(time):
-    """A packet without a time is of 1970 to the analysis."""
-    return time if time != NO_TIME else np.int64(0)
 
 
 @part

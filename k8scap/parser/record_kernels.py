@@ -25,8 +25,12 @@ _COMMENT, _FLAGS = 1, 2
 
 LINK_TYPE, SNAPLEN, PER_SECOND, OFFSET = range(4)
 """An interface's row: link type, most bytes a packet, ticks a second, seconds to add."""
-START, CAPTURED, LENGTH, TIME, INTERFACE, DIRECTION, COMMENT, POSITION = range(8)
-"""A record's column in the walk's answer, int64[8, records]; `COMMENT`: where its first one stands, or -1."""
+START, CAPTURED, LENGTH, TIME, INTERFACE, DIRECTION, COMMENT, POSITION, MOMENT = range(9)
+FIELDS = 9
+"""A record's column in the walk's answer, int64[9, records]; `COMMENT`: where its first one stands, or -1.
+
+`MOMENT` is what times are told apart by: as `TIME`, but 0 where there is none, and modulo 2^64 where it is
+further away than `TIME` can say."""
 
 
 @part
@@ -62,7 +66,7 @@ def walk_pcap(data, at, end, big, nanoseconds, before, records):
         records[LENGTH, count] = min(_u32(data, at + 12, big), _LARGEST_LENGTH)
         fraction = _signed(_u32(data, at + 4, big) * nanoseconds)
         time = _u32(data, at, big) * _SECOND + fraction
-        records[TIME, count] = time if fraction >= 0 else NO_TIME
+        records[TIME, count], records[MOMENT, count] = time if fraction >= 0 else NO_TIME, time
         records[INTERFACE, count], records[DIRECTION, count] = 0, 0
         records[COMMENT, count], records[POSITION, count] = -1, before + at
         at += 16 + captured
@@ -114,7 +118,7 @@ def _packet_block(data, at, length, kind, big, interfaces, records, count):
     records[START, count], records[CAPTURED, count], records[LENGTH, count] = at + 28, captured, sent
     records[INTERFACE, count] = interface
     ticks = (_u32(data, at + 12, big) << 32) | _u32(data, at + 16, big)
-    records[TIME, count] = _time(ticks, interfaces[interface])
+    records[TIME, count], records[MOMENT, count] = _time(ticks, interfaces[interface])
     _options(data, at + 28 + ((captured + 3) & ~3), at + length - 4, big, records, count)
     return True
 
@@ -138,20 +142,20 @@ def _simple_packet(data, at, length, big, interfaces, records, count):
     if captured > LARGEST_PACKET or captured > length - 16:
         return False
     records[START, count], records[CAPTURED, count], records[LENGTH, count] = at + 12, captured, sent
-    records[INTERFACE, count], records[TIME, count] = 0, NO_TIME
+    records[INTERFACE, count], records[TIME, count], records[MOMENT, count] = 0, NO_TIME, 0
     return True
 
 
 @part
 def _time(ticks, interface):
-    """Nanoseconds since 1970; `NO_TIME` where they do not fit."""
+    """Nanoseconds since 1970, `NO_TIME` where they do not fit, and the same modulo 2^64."""
     per_second = np.uint64(interface[PER_SECOND])
     ticks = np.uint64(ticks)
     seconds = np.int64(ticks // per_second) + interface[OFFSET]
     fraction = np.int64((ticks % per_second) * np.uint64(_SECOND) // per_second)
     if seconds > _HIGHEST_SECOND or seconds < -_HIGHEST_SECOND:
-        return NO_TIME
-    return seconds * _SECOND + fraction
+        return NO_TIME, seconds * _SECOND + fraction
+    return seconds * _SECOND + fraction, seconds * _SECOND + fraction
 
 
 @part

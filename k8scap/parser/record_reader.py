@@ -34,7 +34,8 @@ class Block:
     `buffer` (uint8) holds their bytes; the others are int64 arrays, one number a record: `start` and
     `captured` tell where in `buffer` a packet's bytes lie (always inside), `length` is its size on the wire,
     `time` nanoseconds since 1970 (NaT's number where it has none), `interface` counts over all files,
-    `direction` is 0 unknown, 1 in, 2 out, `position` the record's offset in the unpacked file `file`.
+    `direction` is 0 unknown, 1 in, 2 out, `position` the record's offset in the unpacked file `file`,
+    `moment` the time for differences: 0 where there is none, modulo 2^64.
     """
 
     buffer: np.ndarray
@@ -45,6 +46,7 @@ class Block:
     interface: np.ndarray
     direction: np.ndarray
     position: np.ndarray
+    moment: np.ndarray
     file: int
 
     def __len__(self) -> int:
@@ -54,7 +56,7 @@ class Block:
         """The records from `first` to before `end`."""
         if first == 0 and end == len(self):
             return self
-        columns = ("start", "captured", "length", "time", "interface", "direction", "position")
+        columns = ("start", "captured", "length", "time", "interface", "direction", "position", "moment")
         return replace(self, **{name: getattr(self, name)[first:end] for name in columns})
 
 
@@ -140,7 +142,7 @@ class _File:
     def _walk_blocks(self, walk: _PcapWalk | Section, most: int, number: int) -> Iterator[Block]:
         stopped = k.FULL
         while stopped in (k.FULL, k.RARE):
-            records = np.empty((8, min(most, (self._end - self._at) // 16 + 1)), np.int64)
+            records = np.empty((k.FIELDS, min(most, (self._end - self._at) // 16 + 1)), np.int64)
             count, at, stopped = walk.walk(self._data, self._at, self._end, self._before, records)
             self._at = at
             if count:
@@ -234,5 +236,5 @@ class _PcapWalk:
 def _block(data: np.ndarray, records: np.ndarray, number: int) -> Block:
     return Block(
         data, records[k.START], records[k.CAPTURED], records[k.LENGTH], records[k.TIME],
-        records[k.INTERFACE], records[k.DIRECTION], records[k.POSITION], number,
+        records[k.INTERFACE], records[k.DIRECTION], records[k.POSITION], records[k.MOMENT], number,
     )  # fmt: skip

@@ -71,6 +71,24 @@ def test_times_are_told_apart_where_there_are_none(tmp_path):
     assert compare(path) == ({}, 6)
 
 
+def test_times_too_far_away_are_told_apart(tmp_path):
+    path = tmp_path / "far.pcapng"
+    there, back = IP(src="10.1.0.1", dst="10.1.0.2"), IP(src="10.1.0.2", dst="10.1.0.1")
+    ether = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+    syn, answer = (
+        TCP(sport=4000, dport=80, flags="S", seq=1),
+        TCP(sport=80, dport=4000, flags="SA", seq=5, ack=2),
+    )
+    far = 2**64 - 500_000_000
+    path.write_bytes(
+        section() + interface()
+        + packet(far, bytes(ether / there / syn)) + packet(far + 1500, bytes(ether / back / answer))
+    )  # fmt: skip
+    assert compare(path) == ({}, 2)
+    table = k8scap.load(path).packets
+    assert (table["time"].isna().tolist(), table["ack_rtt"].iloc[1]) == ([True, True], 0.0015)
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(("kind", "size"), [(1, 4), (4, 0), (5, 8), (10, 4)])
 def test_a_block_too_short_for_its_kind_ends_the_file(tmp_path, kind, size, order):
