@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -41,12 +41,23 @@ class Interface:
     offset: int = 0
 
 
+class Stretch(NamedTuple):
+    """Bytes of a file, data[at:end]; data[0] is its byte number `before`."""
+
+    data: np.ndarray
+    at: int
+    end: int
+    before: int
+
+
 class Met(Protocol):
     """What was met in the files so far: interfaces, comments by frame, names and secrets, frames."""
 
     interfaces: list[Interface]
     comments: dict[int, str]
     kept_blocks: list[bytes]
+    kept_bytes: int
+    notes: dict[str, None]
     frames: int
     beyond: str
 
@@ -60,11 +71,10 @@ class Section:
         self._rows = np.zeros((0, 4), np.int64)
         self._known = 0
 
-    def walk(
-        self, data: np.ndarray, at: int, end: int, before: int, records: np.ndarray
-    ) -> tuple[int, int, int]:
+    def walk(self, there: Stretch, records: np.ndarray, count: int) -> tuple[int, int, int]:
+        data, at, end, before = there
         answer: tuple[int, int, int] = k.walk_pcapng(
-            data, at, end, self._big, self._rows[: self._known], self._first, before, records
+            data, at, end, self._big, self._rows[: self._known], self._first, before, records, count
         )
         return answer
 
@@ -115,8 +125,8 @@ class Section:
                 reader.beyond = f"it has a section of version {version[0]}.{version[1]}"
         elif kind == _INTERFACE:
             self._add(_interface(block, ">" if self._big else "<"), reader)
-        elif kind in (_NAMES, _SECRETS) and sum(map(len, reader.kept_blocks)) + len(block) < _MOST_KEPT:
-            reader.kept_blocks.append(block if not self._big else _turned(block))
+        elif kind in (_NAMES, _SECRETS):
+            _keep(block if not self._big else _turned(block), reader)
 
     def _add(self, interface: Interface, reader: Met) -> None:
         reader.interfaces.append(interface)
@@ -129,15 +139,27 @@ class Section:
         )  # fmt: skip
         self._known += 1
 
-    def remember_comments(self, data: np.ndarray, records: np.ndarray, reader: Met) -> None:
-        """The first comment of each packet that has one, by its frame's number."""
-        for i in np.flatnonzero(records[k.COMMENT] >= 0):
+    def remember_comments(
+        self, data: np.ndarray, records: np.ndarray, first: int, end: int, reader: Met
+    ) -> None:
+        """The first comment of each of some packets that has one, by its frame's number."""
+        for i in first + np.flatnonzero(records[k.COMMENT, first:end] >= 0):
             if len(reader.comments) >= _MOST_COMMENTS:
+                reader.notes[f"Of its comments, only the first {_MOST_COMMENTS:,} are kept."] = None
                 return
             at = int(records[k.COMMENT, i])
             length = int.from_bytes(data[at + 2 : at + 4].tobytes(), self._order())  # type: ignore[arg-type]
             text = data[at + 4 : at + 4 + length].tobytes().decode("utf-8", "replace")
             reader.comments[reader.frames + int(i) + 1] = text
+
+
+def _keep(block: bytes, reader: Met) -> None:
+    """Names and secrets go along where frames are written out again."""
+    if reader.kept_bytes + len(block) > _MOST_KEPT:
+        reader.notes[f"Of its names and secrets, only the first {_MOST_KEPT >> 20} MB are kept."] = None
+        return
+    reader.kept_blocks.append(block)
+    reader.kept_bytes += len(block)
 
 
 def _interface(block: bytes, order: str) -> Interface:

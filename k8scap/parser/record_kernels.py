@@ -48,12 +48,12 @@ def _u16(data, at, big):
 
 
 @kernel
-def walk_pcap(data, at, end, big, nanoseconds, before, records):
-    """Records of data[at:end]; gives (how many, where the next one begins, why it stopped).
+def walk_pcap(data, at, end, big, nanoseconds, before, records, count):
+    """Records of data[at:end]; gives (how many there are then, where the next one begins, why it stopped).
 
-    `before`: the offset of data[0] in the file; `nanoseconds`: those of the fraction's unit.
+    `count`: how many `records` holds already; `before`: the offset of data[0] in the file; `nanoseconds`:
+    those of the fraction's unit.
     """
-    count = 0
     while count < records.shape[1]:
         if at + 16 > end:
             return count, at, MORE
@@ -75,12 +75,11 @@ def walk_pcap(data, at, end, big, nanoseconds, before, records):
 
 
 @kernel
-def walk_pcapng(data, at, end, big, interfaces, first_interface, before, records):
+def walk_pcapng(data, at, end, big, interfaces, first_interface, before, records, count):
     """Packet blocks of data[at:end], up to a block of another kind; gives what `walk_pcap` gives.
 
     `interfaces`: int64[n, 4], those of the section; `first_interface`: the number of the first of them.
     """
-    count = 0
     while count < records.shape[1]:
         if at + 12 > end:
             return count, at, MORE

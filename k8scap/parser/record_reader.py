@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from k8scap.parser import record_kernels as k
-from k8scap.parser.pcapng_blocks import Section
+from k8scap.parser.pcapng_blocks import Section, Stretch
 from k8scap.parser.streams import PCAP, PCAP_HEADER, PCAPNG, open_stream
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class RecordReader:
         self.notes: dict[str, None] = {}
         self.comments: dict[int, str] = {}
         self.kept_blocks: list[bytes] = []
+        self.kept_bytes = 0
         self.frames = 0
         self.beyond = ""
         self._cut_off = False
@@ -141,16 +142,11 @@ class _File:
 
     def _walk_blocks(self, walk: _PcapWalk | Section, most: int, number: int) -> Iterator[Block]:
         stopped = k.FULL
-        while stopped in (k.FULL, k.RARE):
+        while stopped == k.FULL:
             records = np.empty((k.FIELDS, min(most, (self._end - self._at) // 16 + 1)), np.int64)
-            count, at, stopped = walk.walk(self._data, self._at, self._end, self._before, records)
-            self._at = at
+            count, stopped = self._fill(records, walk)
             if count:
-                records = records[:, :count]
-                walk.remember_comments(self._data, records, self._reader)
-                yield _block(self._data, records, number)
-            if stopped == k.RARE:
-                stopped = self._take_rare_block(walk)
+                yield _block(self._data, records[:, :count], number)
         if stopped == k.BAD:
             where = self._before + self._at
             if not self._reader.frames:
@@ -160,6 +156,18 @@ class _File:
             ] = None
             self.is_finished = True
             self._end = self._at
+
+    def _fill(self, records: np.ndarray, walk: _PcapWalk | Section) -> tuple[int, int]:
+        """As many records as there are, or have room; blocks of other kinds are taken on the way."""
+        count, stopped = 0, k.RARE
+        while stopped == k.RARE:
+            first = count
+            there = Stretch(self._data, self._at, self._end, self._before)
+            count, self._at, stopped = walk.walk(there, records, first)
+            walk.remember_comments(self._data, records, first, count, self._reader)
+            if stopped == k.RARE:
+                stopped = self._take_rare_block(walk)
+        return count, stopped
 
     def _take_rare_block(self, walk: _PcapWalk | Section) -> int:
         taken = walk.take(self._data, self._at, self._end, self._reader)
@@ -214,11 +222,10 @@ class _PcapWalk:
         self._interface = len(reader.interfaces)
         reader.interfaces.append(Interface(None, link & 0x03FF_FFFF, snaplen))
 
-    def walk(
-        self, data: np.ndarray, at: int, end: int, before: int, records: np.ndarray
-    ) -> tuple[int, int, int]:
-        count, at, stopped = k.walk_pcap(data, at, end, self._big, self._nanoseconds, before, records)
-        records[k.INTERFACE, :count] = self._interface
+    def walk(self, there: Stretch, records: np.ndarray, first: int) -> tuple[int, int, int]:
+        data, at, end, before = there
+        count, at, stopped = k.walk_pcap(data, at, end, self._big, self._nanoseconds, before, records, first)
+        records[k.INTERFACE, first:count] = self._interface
         return count, at, stopped
 
     def needs(self, *_: object) -> int:

@@ -3,6 +3,7 @@
 import gzip
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -209,3 +210,27 @@ def test_a_length_that_cannot_be_ends_the_file_with_a_note(tmp_path):
 def test_times_and_lengths_are_tsharks(name):
     records, _ = read(CAPTURES / name)
     assert [(t, n, len(data)) for t, n, data in records] == tshark_says(CAPTURES / name)
+
+
+def test_many_small_blocks_between_packets_cost_little(tmp_path):
+    """Statistics, names, interfaces: each in its time, however many there are."""
+    path = tmp_path / "many.pcapng"
+    statistics, names = block(5, bytes(12)), block(4, struct.pack("<HH", 0, 0))
+    path.write_bytes(
+        section()
+        + b"".join(interface() + statistics + packet(i, b"a" * 60, number=i) for i in range(5000))
+        + 50_000 * names
+    )
+    verdicts()  # so that no kernel is compiled, or loaded, meanwhile
+    begun = time.process_time()
+    assert len(k8scap.load(path).packets) == 5000
+    assert time.process_time() - begun < 5
+
+
+def test_secrets_that_are_not_kept_are_said(tmp_path):
+    path = tmp_path / "secrets.pcapng"
+    secrets = block(10, struct.pack("<II", 0x544C534B, 60_000) + b"s" * 60_000)
+    path.write_bytes(section() + interface() + 400 * secrets + packet(1, b"a" * 60))
+    cap = k8scap.load(path)
+    assert len(cap.packets) == 1
+    assert any("names and secrets" in note for note in cap.quality.notes)
