@@ -3,7 +3,9 @@
 Kernels pass rows around, since Numba has no cheap objects; the constants name the places in one. What is
 unknown is `ABSENT`. A frame gives one row that fills the table (`MAIN`), and rows before it for what a
 tunnel's outer packet was (`OUTER`), for further tunnels opened at once (`TUNNEL`), and for transport headers
-that an ICMP error quotes (`QUOTED`): those take stream numbers, and fill nothing.
+that an ICMP error quotes (`QUOTED`): those take stream numbers, and fill nothing. Behind them stand rows for
+what the packet's payload says of conversations to come: a message (`SAID`) with the media streams that it
+announces (`MEDIA`), or a conversation that waits for packets (`AWAITED`).
 """
 
 from __future__ import annotations
@@ -34,11 +36,23 @@ QUOTING, TRANSPORT, SRC_SEEN, DST_SEEN, LAST_WINDOW_SCALE, DEPTH, FLAGS, FROM_HI
 )
 SIZE = 68
 
-MAIN, OUTER, TUNNEL, QUOTED = range(4)
+MAIN, OUTER, TUNNEL, QUOTED, SAID, MEDIA, AWAITED = range(7)
 NO_FLOW, TCP_FLOW, UDP_FLOW = range(3)
 NUMBERED, SHOWN, WHOLE = 1, 2, 3
 """How far a TCP header could be read: to its window (enough for a stream number), with a length that can be
 (acknowledgment, flags and window count), to the end of its options (its analysis is told)."""
+
+LINE, STATUS, CALL, SEQUENCE, METHOD, BODY, MEDIA_COUNT = range(42, 49)
+"""Of a SAID row, in the places of what TCP's header has: `REQUEST` or `RESPONSE` and its status, hashes of
+the call's identifier and of the method, `CSeq`'s number (`ABSENT` without one), whether media are described,
+and how many MEDIA rows follow."""
+REQUEST, RESPONSE = 1, 2
+SPOKEN, FAMILY, HIGH, LOW, PORT, CONTROL_PORT = range(42, 48)
+"""Of a MEDIA row: the protocol, the address (family 0 without one), the ports of media and of control."""
+RTP, T38, SPRT, OTHER_MEDIA = range(4)
+AWAITS, ONLY_KNOWN = 42, 43
+"""Of an AWAITED row: who waits, and whether only in a conversation that one waited for before."""
+TFTP_REQUEST, HART_SESSION = 1, 2
 
 _INNER_FIRST = PROTOCOL
 
