@@ -110,10 +110,10 @@ def numbers_of(batch: list[tuple[int, bytes, int]], buffer: Any, start: Any, siz
     numbers = np.zeros((FOLLOWED, len(batch)), np.int64)
     at = 0
     while at < len(batch):
-        following, count = decode(buffer, start, sizes, length, layers, at, len(batch), rows)
-        state = reserve_state(state, count)
+        following, count, announcing = decode(buffer, start, sizes, length, layers, at, len(batch), rows)
+        state = reserve_state(state, count, announcing)
         some = np.zeros((FOLLOWED, following - at), np.int64)
-        follow(rows, count, time_of, at, some, state)
+        follow(rows, count, time_of, at, at, some, state)
         numbers[:, at:following] = some
         at = following
     return numbers

@@ -63,13 +63,14 @@ class Frames:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """Facts of some of a block's frames: `count` rows."""
+    """Facts of some of a block's frames: `count` rows, `announcing` of them of frames with announcements."""
 
     block: Block
     first: int
     end: int
     rows: np.ndarray
     count: int
+    announcing: int
 
 
 class FrameReader:
@@ -102,9 +103,9 @@ class FrameReader:
     def _follow(self) -> Generator[Frames, None, None]:
         for some in ahead(self._decode):
             count = some.end - some.first
-            self._state = reserve_state(self._state, some.count)
+            self._state = reserve_state(self._state, some.count, some.announcing)
             numbers = self._spare_numbers.pop() if self._spare_numbers else self._room()
-            follow(some.rows, some.count, some.block.moment, some.first, numbers, self._state)
+            follow(some.rows, some.count, some.block.moment, some.first, self._begin, numbers, self._state)
             self._spare_rows.append(some.rows)
             yield Frames(some.block.part(some.first, some.end), numbers, self._begin, known(self._state))
             self._begin += count
@@ -118,10 +119,10 @@ class FrameReader:
             first, end = 0, len(block)
             while first < end:
                 rows = self._spare_rows.pop() if self._spare_rows else np.empty((_ROWS, SIZE), np.int64)
-                following, count = decode(
+                following, count, announcing = decode(
                     block.buffer, block.start, block.captured, block.length, first_layer, first, end, rows
                 )
-                yield _Decoded(block, first, following, rows, count)
+                yield _Decoded(block, first, following, rows, count, announcing)
                 first = following
 
     def _first_layer(self, block: Block) -> np.ndarray:

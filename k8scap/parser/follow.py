@@ -11,6 +11,7 @@ from k8scap.parser import sequence as q
 from k8scap.parser.compiling import kernel, part
 from k8scap.parser.decode import facts as f
 from k8scap.parser.interning import intern
+from k8scap.parser.openings import number_unnumbered, open_to_any_port
 from k8scap.parser.places import (
     ACK,
     ACK_RAW,
@@ -49,17 +50,20 @@ from k8scap.parser.state import (
     KEY,
     KEY_SIZE,
     RECENT,
+    SUPERSEDED,
     TILE,
 )
+from k8scap.parser.transactions import hear
 
 _U32 = 0xFFFFFFFF
 
 
 @kernel
-def follow(rows, count, time, begin, numbers, state):
+def follow(rows, count, time, begin, before, numbers, state):
     """Take `count` rows of facts into the state; frame i's numbers go to numbers[:FOLLOWED, i - begin].
 
-    `time`: int64 nanoseconds by frame, modulo 2^64; `numbers`: int64[FOLLOWED or more, frames or more].
+    `time`: int64 nanoseconds by frame, modulo 2^64; `before`: how many frames came before `begin`; `numbers`:
+    int64[FOLLOWED or more, frames or more].
     """
     path, outer_src, outer_dst = np.int64(-1), f.ABSENT, f.ABSENT
     frame = np.int64(-1)
@@ -68,8 +72,10 @@ def follow(rows, count, time, begin, numbers, state):
         if facts[f.FRAME] != frame:
             frame = facts[f.FRAME]
             path, outer_src, outer_dst = np.int64(-1), f.ABSENT, f.ABSENT
-        entry = state.recent[_recent(state, facts)]
         role = facts[f.ROLE]
+        if role == f.MEDIA:
+            continue
+        entry = state.recent[_recent(state, facts)]
         if role == f.MAIN:
             place = (frame - begin) % TILE
             if place == 0 and frame > begin:
@@ -87,6 +93,9 @@ def follow(rows, count, time, begin, numbers, state):
             if path >= 0:
                 column[TUNNEL_PATH] = path
             _follow_flow(state, facts, entry, time[frame], column)
+            continue
+        if role > f.QUOTED:
+            _take_announced(state, rows, k, entry, before + frame - begin + 1)
             continue
         if role == f.OUTER:
             if path < 0:
@@ -174,14 +183,23 @@ def _follow_flow(state, facts, entry, time, column):
     if facts[f.FLOW] == f.TCP_FLOW:
         stream = _follow_tcp(state, facts, pair, entry[E_SIDE], time, column)
     else:
-        if state.stream_of[pair] == 0:
-            state.counts[1] += 1
-            state.stream_of[pair] = state.counts[1]
         stream = state.stream_of[pair] - 1
+        if stream < 0:
+            stream = number_unnumbered(state, facts, pair, entry[E_SIDE])
     if len(column):
         column[STREAM] = stream
-    if facts[f.SUPERSEDES] and not state.superseded[pair]:
-        state.superseded[pair], state.stream_of[pair] = 1, 0
+    if facts[f.SUPERSEDES] and state.standing[pair] != SUPERSEDED:
+        state.standing[pair], state.stream_of[pair] = SUPERSEDED, 0
+
+
+@part
+def _take_announced(state, rows, k, entry, frame):
+    """What the payload of the packet before says of conversations to come; `frame` counts from 1."""
+    if rows[k, f.ROLE] == f.SAID:
+        if rows[k, f.FLOW] != f.TCP_FLOW or q.is_heard(state.answer):
+            hear(state, rows, k, entry[E_SRC], entry[E_DST], frame)
+    else:
+        open_to_any_port(state, rows[k], entry[E_PAIR], entry[E_SIDE], frame)
 
 
 @part

@@ -73,3 +73,16 @@ def intern(table, a, b, c):
     table.slots[slot] = number + 1
     table.count[0] = number + 1
     return number
+
+
+@part
+def number_of(table, a, b, c):
+    """The key's number, -1 where it has none."""
+    mask = len(table.slots) - 1
+    slot = _hash(a, b, c) & mask
+    while table.slots[slot]:
+        number = table.slots[slot] - 1
+        if table.keys[number, 2] == c and table.keys[number, 1] == b and table.keys[number, 0] == a:
+            return number
+        slot = (slot + 1) & mask
+    return np.int64(-1)

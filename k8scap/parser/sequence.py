@@ -103,6 +103,13 @@ def reuses_ports(forward, facts):
 
 
 @part
+def is_heard(answer):
+    """Whether Wireshark looks into the segment: not again, not out of order, and no keep-alive."""
+    again = answer[VERDICTS] & (RETRANSMISSION | FAST_RETRANSMISSION | SPURIOUS_RETRANSMISSION)
+    return again != RETRANSMISSION and not answer[VERDICTS] & (OUT_OF_ORDER | KEEP_ALIVE)
+
+
+@part
 def follow_segment(pool, forward, reverse, conversation, facts, time, answer):
     """Take one TCP header into the conversation's state; `answer` is what the reference says of it."""
     flags = facts[TCP_FLAGS]

@@ -8,6 +8,7 @@ import numpy as np
 
 from k8scap.parser import sequence as q
 from k8scap.parser.decode import facts as f
+from k8scap.parser.decode.sdp import MOST_MEDIA
 from k8scap.parser.interning import new_table, reserve
 from k8scap.parser.places import FOLLOWED
 from k8scap.parser.segments import new_pool, reserve_segments
@@ -27,16 +28,27 @@ RECENT = 1024
 """What was found out of recent packets' addresses and ports, by a hash of them: most packets are like one of
 the last thousand."""
 
+STANDS, SUPERSEDED = 1, 2
+"""How it stands with a pair's conversation: one of its own; one that a dissector has put in its place."""
+OPENED_STREAM, SET_UP, OPENED_BY, OPENED_SIZE = range(4)
+T_SEQUENCE, T_METHOD, T_STATE, T_FRAME, T_STATUS, TRANSACTION_SIZE = range(6)
+O_ANSWERED, O_COUNT, O_MEDIA = range(3)
+M_SPOKEN, M_FAMILY, M_HIGH, M_LOW, M_PORT, M_CONTROL, M_BUNDLED, M_SET_UP, MEDIA_SIZE = range(9)
+OFFER_SIZE = O_MEDIA + MOST_MEDIA * MEDIA_SIZE
+
 State = namedtuple(  # noqa: PYI024 - Numba knows named tuples of this kind
     "State",
-    "addresses macs paths protocols protocol_of pairs stream_of superseded flows conversations pool counts "
-    "answer recent tile",
+    "addresses macs paths protocols protocol_of pairs stream_of standing flows conversations pool counts "
+    "answer recent tile openings opened found calls transactions offers described",
 )
 """Interned: addresses and macs by family and two halves, paths (tunnels) by outer path, kind and number,
 protocols by code, pairs (conversations) by protocol, addresses and ports. int64: protocol_of by code,
 stream_of (a pair's newest stream + 1), flows[2 x TCP streams, …], conversations[TCP streams, …], counts[2]
-(TCP and UDP streams so far), recent[RECENT, …]; superseded is int8: whether a dissector has put a
-conversation of its own in a pair's place."""
+(TCP and UDP streams so far), recent[RECENT, …]; standing is int8, by pair. Of conversations that wait for
+packets (`parser.openings`): openings by what is known of them, opened[openings, …] (stream + 1, the frame
+that set it up, who did), found[2 x pairs, 2] (which one a pair's packets of one side have, as of how many).
+Of SIP (`parser.transactions`): calls by hash, addresses and ports, transactions[calls, …]; offers by frame,
+described[offers, …]."""
 
 
 def new_state() -> State:
@@ -48,23 +60,42 @@ def new_state() -> State:
         np.zeros((2048, q.FLOW_SIZE), np.int64), np.zeros((1024, q.CONVERSATION_SIZE), np.int64),
         new_pool(), np.zeros(2, np.int64), np.zeros(q.ANSWER_SIZE, np.int64),
         np.full((RECENT, ENTRY_SIZE), -1, np.int64), np.zeros((FOLLOWED, TILE + _PADDING), np.int64),
+        new_table(64), np.zeros((64, OPENED_SIZE), np.int64), np.zeros((2, 2), np.int64),
+        new_table(64), np.zeros((64, TRANSACTION_SIZE), np.int64),
+        new_table(64), np.zeros((64, OFFER_SIZE), np.int64),
     )  # fmt: skip
 
 
-def reserve_state(state: State, rows: int) -> State:
-    """The state, with room for all that `rows` more rows may add."""
+def reserve_state(state: State, rows: int, announcing: int = 0) -> State:
+    """The state, with room for all that `rows` more rows may add, `announcing` of them with announcements."""
     pairs = reserve(state.pairs, rows)
     streams = int(state.counts[0]) + rows
-    return state._replace(
+    state = state._replace(
         addresses=reserve(state.addresses, 2 * rows),
         macs=reserve(state.macs, 2 * rows),
         paths=reserve(state.paths, 2 * rows),
         pairs=pairs,
         stream_of=_longer(state.stream_of, len(pairs.keys)),
-        superseded=_longer(state.superseded, len(pairs.keys)),
+        standing=_longer(state.standing, len(pairs.keys)),
         flows=_longer(state.flows, 2 * streams),
         conversations=_longer(state.conversations, streams),
         pool=reserve_segments(state.pool, rows),
+    )
+    return _reserve_announced(state, announcing) if announcing or state.openings.count[0] else state
+
+
+def _reserve_announced(state: State, rows: int) -> State:
+    """An announcement opens two conversations at most: for media and their control."""
+    openings = reserve(state.openings, 2 * rows)
+    calls, offers = reserve(state.calls, rows), reserve(state.offers, rows)
+    return state._replace(
+        openings=openings,
+        opened=_longer(state.opened, len(openings.keys)),
+        found=_longer(state.found, 2 * len(state.pairs.keys)),
+        calls=calls,
+        transactions=_longer(state.transactions, len(calls.keys)),
+        offers=offers,
+        described=_longer(state.described, len(offers.keys)),
     )
 
 

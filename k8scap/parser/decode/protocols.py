@@ -52,7 +52,17 @@ _CODES = {name: code for code, name in enumerate(FILTER_NAMES)}
 IPX, STP, NETLINK, RADIOTAP, TOKEN_RING, FDDI, PGM, SNMP, SIP, TFTP, HART_IP = (
     _CODES[name]
     for name in (
-        "ipx", "stp", "netlink", "radiotap", "tr", "fddi", "pgm", "snmp", "sip", "tftp", "hart_ip",
+        "ipx",
+        "stp",
+        "netlink",
+        "radiotap",
+        "tr",
+        "fddi",
+        "pgm",
+        "snmp",
+        "sip",
+        "tftp",
+        "hart_ip",
     )  # fmt: skip
 )
 

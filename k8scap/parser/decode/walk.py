@@ -9,6 +9,7 @@ import numpy as np
 
 from k8scap.parser.compiling import kernel, part
 from k8scap.parser.decode import protocols as p
+from k8scap.parser.decode.announcing import ANNOUNCED, announce
 from k8scap.parser.decode.facts import (
     ABSENT,
     AT,
@@ -37,7 +38,7 @@ from k8scap.parser.decode.tagging import is_macsec
 
 MOST_LAYERS, MOST_TUNNELS = 256, 64
 """No frame is followed deeper: after so many headers, or tunnels in one another, it ends."""
-ROWS_A_FRAME = MOST_TUNNELS + 2
+ROWS_A_FRAME = MOST_TUNNELS + 2 + ANNOUNCED
 _STOP, _GO = False, True
 _SMALLEST_PGM = 18
 _IS_PARTICULAR = np.isin(np.arange(len(p.NAMES)), [p.IPV6, p.PGM, p.MACSEC])
@@ -72,7 +73,7 @@ def walk_frame(data, start, captured, length, first, frame, rows, count):
         start + captured,
         start + max(length, captured),
     )
-    here, code, last = count, first, count + ROWS_A_FRAME - 2
+    here, code, last = count, first, count + MOST_TUNNELS
     for _ in range(MOST_LAYERS):
         facts = rows[here]
         if _IS_PARTICULAR[code] and _is_refused(data, facts, code):
@@ -100,6 +101,8 @@ def walk_frame(data, start, captured, length, first, frame, rows, count):
         code = following
         if code == p.NOTHING:
             break
+    if code == p.SIP or code == p.TFTP or code == p.HART_IP:
+        return announce(data, rows, here, code) + 1
     return here + 1
 
 
@@ -208,13 +211,17 @@ def open_bare_tunnel(facts, code):
 
 @kernel
 def decode(data, start, captured, length, first, begin, end, rows):
-    """Frames begin … end into rows; gives (next frame, rows written). Stops early where rows run out.
+    """Frames begin … end into rows; gives (next frame, rows written, rows of frames that announce something).
 
     `start`, `captured`, `length`: int64 arrays, bytes; `first`: int64, the outermost layer's code a frame.
+    Stops early where rows run out.
     """
-    count = 0
+    count = announcing = 0
     for i in range(begin, end):
         if count + ROWS_A_FRAME > len(rows):
-            return i, count
+            return i, count, announcing
+        before = count
         count = walk_frame(data, start[i], np.int64(captured[i]), length[i], first[i], i, rows, count)
-    return end, count
+        if rows[count - 1, ROLE] > QUOTED:
+            announcing += count - before
+    return end, count, announcing
