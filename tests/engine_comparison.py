@@ -13,9 +13,7 @@ OPENS_ANOTHER = "its dissector sets up conversations of its own with wildcards, 
 MALFORMED = "malformed on purpose: tshark's dissector of {} gives up, ours reads headers only"
 
 KNOWN = {
-    ("ndpi/FAX-Call-t38-CA-TDM-SIP-FB-1.pcap", "stream"): f"SIP and SDP: {OPENS_ANOTHER}",
-    ("ndpi/fuzz-2006-06-26-2594.pcap", "stream"): f"SIP and SDP: {OPENS_ANOTHER}",
-    ("ndpi/hart_ip.pcap", "stream"): f"HART-IP: {OPENS_ANOTHER}",
+    ("ndpi/FAX-Call-t38-CA-TDM-SIP-FB-1.pcap", "stream"): f"Megaco: {OPENS_ANOTHER}",
     (
         "ndpi/shadowsocks.pcap",
         "stream",
