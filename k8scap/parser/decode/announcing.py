@@ -25,8 +25,10 @@ from k8scap.parser.decode.facts import (
     TCP_FLOW,
     TFTP_REQUEST,
 )
+from k8scap.parser.decode.notices import read_megaco, read_mgcp, read_sap
 from k8scap.parser.decode.reading import u8, u16, within
-from k8scap.parser.decode.sip import ROWS, read_sip
+from k8scap.parser.decode.said import ROWS
+from k8scap.parser.decode.sip import read_sip
 from k8scap.parser.decode.text import find, says, word
 
 SIP_PORT = 5060
@@ -63,7 +65,7 @@ def announce(data, rows, here, code):
     facts = rows[here]
     at, end = facts[AT], min(facts[CAPTURED_END], facts[REPORTED_END])
     if code == p.SIP:
-        last = here + ANNOUNCED - ROWS
+        last = here + ANNOUNCED - 3 * ROWS
         while 0 <= at < end and here <= last:
             here, at = read_sip(data, facts, at, end, rows, here)
             if facts[FLOW] != TCP_FLOW:
@@ -71,6 +73,12 @@ def announce(data, rows, here, code):
     elif code == p.TFTP:
         if facts[DST_PORT] == _TFTP_PORT and _is_transfer_request(data, at, end):
             here = _await(rows, here, TFTP_REQUEST, 0)
+    elif code == p.MGCP:
+        here = read_mgcp(data, facts, at, end, rows, here, here + ANNOUNCED - ROWS)
+    elif code == p.MEGACO:
+        here = read_megaco(data, facts, at, end, rows, here, here + ANNOUNCED - ROWS)
+    elif code == p.SAP:
+        here = read_sap(data, facts, at, end, rows, here)
     elif at + 2 < end and u8(data, at + 2) == _HART_SESSION_INITIATE:
         known = facts[SRC_PORT] == _HART_PORT or facts[DST_PORT] == _HART_PORT
         here = _await(rows, here, HART_SESSION, 0 if known else 1)

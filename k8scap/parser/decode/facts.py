@@ -43,10 +43,10 @@ NUMBERED, SHOWN, WHOLE = 1, 2, 3
 (acknowledgment, flags and window count), to the end of its options (its analysis is told)."""
 
 LINE, STATUS, CALL, SEQUENCE, METHOD, BODY, MEDIA_COUNT = range(42, 49)
-"""Of a SAID row, in the places of what TCP's header has: `REQUEST` or `RESPONSE` and its status, hashes of
-the call's identifier and of the method, `CSeq`'s number (`ABSENT` without one), whether media are described,
-and how many MEDIA rows follow."""
-REQUEST, RESPONSE = 1, 2
+"""Of a SAID row, in the places of what TCP's header has: `REQUEST`, `RESPONSE` (with its status) or `NOTICE`,
+hashes of the call's identifier and of the method, `CSeq`'s number (`ABSENT` without one), whether media are
+described, and how many MEDIA rows follow."""
+REQUEST, RESPONSE, NOTICE = 1, 2, 3
 SPOKEN, FAMILY, HIGH, LOW, PORT, CONTROL_PORT = range(42, 48)
 """Of a MEDIA row: the protocol, the address (family 0 without one), the ports of media and of control."""
 RTP, T38, SPRT, OTHER_MEDIA = range(4)

@@ -49,22 +49,13 @@ NAMES: tuple[str, ...] = tuple(display(_ALIASES.get(name, name)) for name in FIL
 _CODES = {name: code for code, name in enumerate(FILTER_NAMES)}
 
 
-IPX, STP, NETLINK, RADIOTAP, TOKEN_RING, FDDI, PGM, SNMP, SIP, TFTP, HART_IP = (
-    _CODES[name]
-    for name in (
-        "ipx",
-        "stp",
-        "netlink",
-        "radiotap",
-        "tr",
-        "fddi",
-        "pgm",
-        "snmp",
-        "sip",
-        "tftp",
-        "hart_ip",
-    )  # fmt: skip
+IPX, STP, NETLINK, RADIOTAP, TOKEN_RING, FDDI, PGM, SNMP = (
+    _CODES[name] for name in ("ipx", "stp", "netlink", "radiotap", "tr", "fddi", "pgm", "snmp")
 )
+SIP, TFTP, HART_IP, MGCP, MEGACO, SAP = ANNOUNCING = tuple(
+    _CODES[name] for name in ("sip", "tftp", "hart_ip", "mgcp", "megaco", "sap")
+)
+"""Protocols whose payloads speak of conversations to come."""
 
 
 def _of(names: frozenset[str]) -> np.ndarray:

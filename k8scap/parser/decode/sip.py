@@ -11,51 +11,40 @@ import numpy as np
 from k8scap.parser.compiling import part
 from k8scap.parser.decode import text
 from k8scap.parser.decode.facts import (
-    ABSENT,
     BODY,
     CALL,
     CAPTURED_END,
     FLOW,
-    FRAME,
     LINE,
-    MEDIA_COUNT,
     METHOD,
     REPORTED_END,
     REQUEST,
     RESPONSE,
-    ROLE,
-    SAID,
     SEQUENCE,
     STATUS,
     TCP_FLOW,
 )
+from k8scap.parser.decode.notices import is_sdp, read_parts
 from k8scap.parser.decode.reading import u8
-from k8scap.parser.decode.sdp import MOST_MEDIA, read_description
+from k8scap.parser.decode.said import ROWS, begin_message, describe
 from k8scap.parser.decode.text import equals, hash_of, hash_text, is_digit, says, word
 
-ROWS = 2 + MOST_MEDIA
-"""A message's rows at most, and one more that is used as room."""
-ACK, CANCEL, NO_METHOD = hash_of("ACK"), hash_of("CANCEL"), hash_of("")
+ACK, CANCEL = hash_of("ACK"), hash_of("CANCEL")
 _VERSION = word("SIP/2.0")
 _CALL_ID, _CSEQ, _TYPE, _LENGTH = word("call-id"), word("cseq"), word("content-type"), word("content-length")
 _ENCODING, _GZIP, _DEFLATE = word("content-encoding"), word("gzip"), word("deflate")
-_SDP = word("application/sdp")
+_MULTIPART = word("multipart/")
 _I, _C, _L, _E = word("i"), word("c"), word("l"), word("e")
 _LONGEST_CALL, _LONGEST_METHOD = 127, 16
 _U32 = 0xFFFFFFFF
-_NOT_READ, _LINE_READ, _HEADERS_READ = range(3)
+_NO_MEDIA, _MEDIA, _PARTS = range(3)
 
 
 @part
 def read_sip(data, facts, at, end, rows, here):
     """The message's rows behind `here`; gives the last one's place, and where the message ends (-1: none)."""
     said = rows[here + 1]
-    for i in range(len(facts)):
-        said[i] = facts[i]
-    said[ROLE] = SAID
-    said[CALL] = said[METHOD] = NO_METHOD
-    said[STATUS] = said[BODY] = said[MEDIA_COUNT] = 0
-    said[SEQUENCE] = ABSENT
+    begin_message(facts, said)
     at = _read_start(data, at, end, said)
     if at < 0:
         return here, np.int64(-1)
@@ -66,12 +55,12 @@ def read_sip(data, facts, at, end, rows, here):
         end = body + length
     elif said[FLOW] == TCP_FLOW and length >= 0 and body + length > end:
         return here, np.int64(-1)
-    if body >= end:
-        said[BODY] = 0
-    if said[BODY]:
-        count = read_description(data, body, end, rows, here + 2, said[FRAME])
-        said[MEDIA_COUNT], said[BODY] = max(count, np.int64(0)), 1 if count >= 0 else 0
-    return here + 1 + said[MEDIA_COUNT], end
+    kind, said[BODY] = said[BODY] if body < end else _NO_MEDIA, 0
+    if kind == _MEDIA:
+        return describe(data, body, end, rows, here + 1), end
+    if kind == _PARTS:
+        return read_parts(data, facts, body, end, rows, here + 1, here + 1 + ROWS), end
+    return here + 1, end
 
 
 @part
@@ -110,7 +99,7 @@ def _read_headers(data, at, end, said):
         if stop == at:
             at = text.next_line(data, stop, end)
             if packed:
-                said[BODY] = 0
+                said[BODY] = _NO_MEDIA
             return at, length
         following = text.next_line(data, stop, end)
         while following < end and (data[following] == text.SPACE or data[following] == text.TAB):
@@ -125,7 +114,7 @@ def _read_headers(data, at, end, said):
                 if not _read_cseq(data, value, stop, said):
                     return np.int64(-1), length
             elif says(data, at, colon, _TYPE) or says(data, at, colon, _C):
-                said[BODY] = _is_sdp(data, value, stop)
+                said[BODY] = _kind(data, value, stop)
             elif says(data, at, colon, _LENGTH) or says(data, at, colon, _L):
                 length = max(text.whole_number(data, value, stop), np.int64(0))
             elif says(data, at, colon, _ENCODING) or says(data, at, colon, _E):
@@ -152,9 +141,8 @@ def _read_cseq(data, at, end, said):
 
 
 @part
-def _is_sdp(data, at, end):
-    """`application/sdp`, with parameters or without."""
-    stop = text.find(data, at, end, text.SEMICOLON)
-    while stop > at and stop < end and (data[stop - 1] == text.SPACE or data[stop - 1] == text.TAB):
-        stop -= 1
-    return 1 if says(data, at, stop, _SDP) else 0
+def _kind(data, at, end):
+    """Whether the body is a description, or of parts that may be."""
+    if is_sdp(data, at, end):
+        return _MEDIA
+    return _PARTS if says(data, at, min(end, at + len(_MULTIPART)), _MULTIPART) else _NO_MEDIA

@@ -43,6 +43,7 @@ _STOP, _GO = False, True
 _SMALLEST_PGM = 18
 _IS_PARTICULAR = np.isin(np.arange(len(p.NAMES)), [p.IPV6, p.PGM, p.MACSEC])
 _IS_LINK, _IS_CARRIED, _IS_TUNNEL, _IS_EXTENSION = p.IS_LINK, p.IS_CARRIED, p.IS_TUNNEL, p.IS_EXTENSION
+_ANNOUNCES = np.isin(np.arange(len(p.FILTER_NAMES)), p.ANNOUNCING)
 
 
 def first_layers() -> np.ndarray:
@@ -101,7 +102,7 @@ def walk_frame(data, start, captured, length, first, frame, rows, count):
         code = following
         if code == p.NOTHING:
             break
-    if code == p.SIP or code == p.TFTP or code == p.HART_IP:
+    if _ANNOUNCES[code]:
         return announce(data, rows, here, code) + 1
     return here + 1
 
