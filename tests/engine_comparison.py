@@ -13,7 +13,6 @@ OPENS_ANOTHER = "its dissector sets up conversations of its own with wildcards, 
 MALFORMED = "malformed on purpose: tshark's dissector of {} gives up, ours reads headers only"
 
 KNOWN = {
-    ("ndpi/FAX-Call-t38-CA-TDM-SIP-FB-1.pcap", "stream"): f"Megaco: {OPENS_ANOTHER}",
     (
         "ndpi/shadowsocks.pcap",
         "stream",

@@ -312,3 +312,53 @@ def transfers():
         ],
         "hart_unasked": [session[1], *going_on],
     }  # fmt: skip
+
+
+def notices():
+    """By name: descriptions outside of SIP's bodies."""
+    local, remote = sdp(audio(4000)), sdp(audio(5000), address=PROXY)
+    create = "CRCX 1 line/1@example.com MGCP 1.0\r\nC: 1\r\nM: sendrecv\r\n"
+    created = "200 1 OK\r\nI: 7\r\n"
+    media = (
+        "MEGACO/1 [198.18.100.1]:2944\r\nTransaction = 1 {{ Context = 1 {{ MF = a {{ Media {{ {} }} }} }} }}"
+    )
+    short = "!/1 [198.18.100.1]:2944 T=1{{C=1{{MF=a{{M{{{}}}}}}}}}"
+    header = bytes((0x20, 0, 0, 1, 198, 18, 100, 1))
+    parts = [
+        f"Content-Type: application/sdp\r\n\r\n{local}",
+        "Content-Type: text/plain\r\n\r\nm=audio 4010 RTP/AVP 0",
+    ]
+    multipart = "".join(f"--mark\r\n{part}\r\n" for part in parts) + "--mark--\r\n"
+    mixed = "multipart/mixed;boundary=mark"
+    some = {
+        "mgcp_request": (2427, f"{create}\r\n{remote}"),
+        "mgcp_response": (2427, f"{created}\r\n{local}"),
+        "mgcp_at_the_agent": (2727, f"{created}\r\n{local}"),
+        "mgcp_nothing_described": (2427, create),
+        "mgcp_two": (2427, f"{created}\r\n{local}.\r\n{create}\r\n{remote}"),
+        "mgcp_line_feeds": (2427, f"{created}\r\n{local}".replace("\r\n", "\n")),
+        "mgcp_other": (2427, f"hello, world\r\n\r\n{local}"),
+        "megaco_local": (2944, media.format("Local {\r\n" + local + "}")),
+        "megaco_remote": (2944, media.format("Stream = 1 { Remote{\r\n" + remote + "} }")),
+        "megaco_both": (
+            2944,
+            media.format(
+                "LocalControl { Mode = SendOnly }, Local {\n" + local + "}, Remote {\n" + remote + "}"
+            ),
+        ),
+        "megaco_short": (2944, short.format("ST=1{L{" + local + "},R{" + remote + "}}")),
+        "megaco_empty": (2944, media.format("Local { }, Remote {\r\n" + remote + "}")),
+        "megaco_other": (2944, "hello, Local {\r\n" + local + "}"),
+        "sap": (9875, header + local.encode()),
+        "sap_with_a_type": (9875, header + b"application/sdp\0" + local.encode()),
+        "sap_compressed": (9875, bytes((0x21, *header[1:])) + local.encode()),
+        "sap_authenticated": (9875, bytes((0x20, 1, *header[2:], 0x20, 0, 0, 0)) + local.encode()),
+        "multipart": (5060, sip(INVITE, multipart, kind=mixed)),
+        "multipart_other": (5060, sip(INVITE, multipart.replace("application/sdp", "text/html"), kind=mixed)),
+    }
+    twice = {"multipart_twice": [say(some["multipart"][1]), *talk(), say(some["multipart"][1]), *talk()]}
+    return twice | {name: [_to(*what), *probe(), *talk()] for name, what in some.items()}
+
+
+def _to(port, payload):
+    return datagram(ALICE, port, BOB, port, payload if isinstance(payload, bytes) else payload.encode())

@@ -11,6 +11,7 @@ GROUPS = {
     "calls": openings.calls,
     "descriptions": openings.descriptions,
     "written_addresses": openings.written_addresses,
+    "notices": openings.notices,
     "over_tcp": openings.over_tcp,
     "transfers": openings.transfers,
 }
