@@ -10,6 +10,7 @@ import numpy as np
 from k8scap.parser import sequence as q
 from k8scap.parser.compiling import kernel, part
 from k8scap.parser.decode import facts as f
+from k8scap.parser.decode.socks import SOCKS_PORT
 from k8scap.parser.interning import intern
 from k8scap.parser.openings import number_unnumbered, open_to_any_port
 from k8scap.parser.places import (
@@ -37,6 +38,7 @@ from k8scap.parser.places import (
     VERDICTS,
     WINDOW,
 )
+from k8scap.parser.relays import relayed_port
 from k8scap.parser.segments import BASE
 from k8scap.parser.state import (
     E_DST,
@@ -198,8 +200,24 @@ def _take_announced(state, rows, k, entry, frame):
     if rows[k, f.ROLE] == f.SAID:
         if rows[k, f.FLOW] != f.TCP_FLOW or q.is_heard(state.answer):
             hear(state, rows, k, entry[E_SRC], entry[E_DST], frame)
+    elif rows[k, f.ROLE] == f.RELAYED:
+        if q.is_heard(state.answer):
+            _relay(state, rows[k], entry, frame)
     else:
         open_to_any_port(state, rows[k], entry[E_PAIR], entry[E_SIDE], frame)
+
+
+@part
+def _relay(state, row, entry, frame):
+    """What a proxy relays has a stream of its own, from the client's port to the remote one."""
+    stream = state.stream_of[entry[E_PAIR]] - 1
+    client_sends = row[f.DST_PORT] == SOCKS_PORT
+    port = relayed_port(state, row, stream, frame)
+    if port >= 0:
+        row[f.DST_PORT if client_sends else f.SRC_PORT] = port
+        pair, _ = _pair(state, row, entry[E_SRC], entry[E_DST])
+        if state.stream_of[pair] == 0:
+            _new_stream(state, pair)
 
 
 @part

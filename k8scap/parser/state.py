@@ -34,12 +34,14 @@ OPENED_STREAM, SET_UP, OPENED_BY, OPENED_SIZE = range(4)
 T_SEQUENCE, T_METHOD, T_STATE, T_FRAME, T_STATUS, TRANSACTION_SIZE = range(6)
 O_ANSWERED, O_COUNT, O_MEDIA = range(3)
 M_SPOKEN, M_FAMILY, M_HIGH, M_LOW, M_PORT, M_CONTROL, M_BUNDLED, M_SET_UP, MEDIA_SIZE = range(9)
+R_CLIENT, R_SERVER, R_VERSION, R_COMMAND, R_METHOD, R_PORT, R_SERVER_PORT, R_DONE, RELAY_SIZE = range(9)
 OFFER_SIZE = O_MEDIA + MOST_MEDIA * MEDIA_SIZE
 
 State = namedtuple(  # noqa: PYI024 - Numba knows named tuples of this kind
     "State",
     "addresses macs paths protocols protocol_of pairs stream_of standing flows conversations pool counts "
-    "answer recent tile openings opened found calls transactions offers described",
+    "answer recent tile openings opened found calls transactions offers described "
+    "relays relayed",
 )
 """Interned: addresses and macs by family and two halves, paths (tunnels) by outer path, kind and number,
 protocols by code, pairs (conversations) by protocol, addresses and ports. int64: protocol_of by code,
@@ -48,7 +50,7 @@ stream_of (a pair's newest stream + 1), flows[2 x TCP streams, …], conversatio
 packets (`parser.openings`): openings by what is known of them, opened[openings, …] (stream + 1, the frame
 that set it up, who did), found[2 x pairs, 2] (which one a pair's packets of one side have, as of how many).
 Of SIP (`parser.transactions`): calls by hash, addresses and ports, transactions[calls, …]; offers by frame,
-described[offers, …]."""
+described[offers, …]. Of SOCKS (`parser.relays`): relays by TCP stream, relayed[relays, …]."""
 
 
 def new_state() -> State:
@@ -63,13 +65,14 @@ def new_state() -> State:
         new_table(64), np.zeros((64, OPENED_SIZE), np.int64), np.zeros((2, 2), np.int64),
         new_table(64), np.zeros((64, TRANSACTION_SIZE), np.int64),
         new_table(64), np.zeros((64, OFFER_SIZE), np.int64),
+        new_table(64), np.zeros((64, RELAY_SIZE), np.int64),
     )  # fmt: skip
 
 
 def reserve_state(state: State, rows: int, announcing: int = 0) -> State:
     """The state, with room for all that `rows` more rows may add, `announcing` of them with announcements."""
     pairs = reserve(state.pairs, rows)
-    streams = int(state.counts[0]) + rows
+    streams = int(state.counts[0]) + rows  # a relayed connection has a row, too
     state = state._replace(
         addresses=reserve(state.addresses, 2 * rows),
         macs=reserve(state.macs, 2 * rows),
@@ -87,7 +90,7 @@ def reserve_state(state: State, rows: int, announcing: int = 0) -> State:
 def _reserve_announced(state: State, rows: int) -> State:
     """An announcement opens two conversations at most: for media and their control."""
     openings = reserve(state.openings, 2 * rows)
-    calls, offers = reserve(state.calls, rows), reserve(state.offers, rows)
+    calls, offers, relays = (reserve(t, rows) for t in (state.calls, state.offers, state.relays))
     return state._replace(
         openings=openings,
         opened=_longer(state.opened, len(openings.keys)),
@@ -96,6 +99,8 @@ def _reserve_announced(state: State, rows: int) -> State:
         transactions=_longer(state.transactions, len(calls.keys)),
         offers=offers,
         described=_longer(state.described, len(offers.keys)),
+        relays=relays,
+        relayed=_longer(state.relayed, len(relays.keys)),
     )
 
 

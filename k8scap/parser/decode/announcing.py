@@ -29,9 +29,10 @@ from k8scap.parser.decode.notices import read_megaco, read_mgcp, read_sap
 from k8scap.parser.decode.reading import u8, u16, within
 from k8scap.parser.decode.said import ROWS
 from k8scap.parser.decode.sip import read_sip
+from k8scap.parser.decode.socks import SOCKS_PORT, read_socks
 from k8scap.parser.decode.text import find, says, word
 
-SIP_PORT = 5060
+_SIP_PORT = 5060
 _TFTP_PORT, _HART_PORT = 69, 5094
 _HART_HEADER, _HART_VERSION, _HART_SESSION_INITIATE = 8, 1, 0
 _READ, _WRITE = 1, 2
@@ -60,6 +61,14 @@ def announces(data, facts):
 
 
 @part
+def announces_on_tcp(source, destination):
+    """The protocol of a segment that may announce something, by its ports; 0 for none."""
+    if source == SOCKS_PORT or destination == SOCKS_PORT:
+        return p.SOCKS
+    return p.SIP if source == _SIP_PORT or destination == _SIP_PORT else p.NOTHING
+
+
+@part
 def announce(data, rows, here, code):
     """Add what the payload announces behind row `here`; gives the last row's place."""
     facts = rows[here]
@@ -73,6 +82,8 @@ def announce(data, rows, here, code):
     elif code == p.TFTP:
         if facts[DST_PORT] == _TFTP_PORT and _is_transfer_request(data, at, end):
             here = _await(rows, here, TFTP_REQUEST, 0)
+    elif code == p.SOCKS:
+        here = read_socks(data, facts, at, end, rows, here)
     elif code == p.MGCP:
         here = read_mgcp(data, facts, at, end, rows, here, here + ANNOUNCED - ROWS)
     elif code == p.MEGACO:

@@ -5,7 +5,7 @@ unknown is `ABSENT`. A frame gives one row that fills the table (`MAIN`), and ro
 tunnel's outer packet was (`OUTER`), for further tunnels opened at once (`TUNNEL`), and for transport headers
 that an ICMP error quotes (`QUOTED`): those take stream numbers, and fill nothing. Behind them stand rows for
 what the packet's payload says of conversations to come: a message (`SAID`) with the media streams that it
-announces (`MEDIA`), or a conversation that waits for packets (`AWAITED`).
+announces (`MEDIA`), a conversation that waits for packets (`AWAITED`), or what a proxy is told (`RELAYED`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ QUOTING, TRANSPORT, SRC_SEEN, DST_SEEN, LAST_WINDOW_SCALE, DEPTH, FLAGS, FROM_HI
 )
 SIZE = 68
 
-MAIN, OUTER, TUNNEL, QUOTED, SAID, MEDIA, AWAITED = range(7)
+MAIN, OUTER, TUNNEL, QUOTED, SAID, MEDIA, AWAITED, RELAYED = range(8)
 NO_FLOW, TCP_FLOW, UDP_FLOW = range(3)
 NUMBERED, SHOWN, WHOLE = 1, 2, 3
 """How far a TCP header could be read: to its window (enough for a stream number), with a length that can be
@@ -53,6 +53,11 @@ RTP, T38, SPRT, OTHER_MEDIA = range(4)
 AWAITS, ONLY_KNOWN = 42, 43
 """Of an AWAITED row: who waits, and whether only in a conversation that one waited for before."""
 TFTP_REQUEST, HART_SESSION = 1, 2
+FIRST, SECOND, THIRD, EARLY_PORT, LATE_PORT, BEHIND, BEHIND_PORT = range(42, 49)
+"""Of a RELAYED row: the payload's first bytes, the ports where SOCKS 4 and 5 have them, and the command and
+port of a request that stands behind the greeting (`EMPTY` where nothing does); `ABSENT` where bytes are cut
+off."""
+EMPTY = -1
 
 _INNER_FIRST = PROTOCOL
 

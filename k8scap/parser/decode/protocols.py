@@ -39,7 +39,7 @@ _NUMBERED = (
     numbers.WLCCP_PIDS, numbers.APPLE_PIDS, numbers.PPP_PROTOCOLS, numbers.GRE_PROTOCOLS, numbers.NULL_TYPES,
     numbers.SLL_TYPES, numbers.UDP_PORTS, numbers.CISCO_HDLC, numbers.CHANNEL_TYPES,
 )  # fmt: skip
-_EXTRA = ("ccsds", "slarp", "cdp", "fw1", "netlink", "tr", "fddi", "mip", "radiotap")
+_EXTRA = ("ccsds", "slarp", "cdp", "fw1", "netlink", "tr", "fddi", "mip", "radiotap", "socks")
 
 FILTER_NAMES: tuple[str, ...] = tuple(
     dict.fromkeys([*_READ, *_EXTRA, *(name for table in _NUMBERED for name in table.values())])
@@ -52,8 +52,8 @@ _CODES = {name: code for code, name in enumerate(FILTER_NAMES)}
 IPX, STP, NETLINK, RADIOTAP, TOKEN_RING, FDDI, PGM, SNMP = (
     _CODES[name] for name in ("ipx", "stp", "netlink", "radiotap", "tr", "fddi", "pgm", "snmp")
 )
-SIP, TFTP, HART_IP, MGCP, MEGACO, SAP = ANNOUNCING = tuple(
-    _CODES[name] for name in ("sip", "tftp", "hart_ip", "mgcp", "megaco", "sap")
+SIP, TFTP, HART_IP, MGCP, MEGACO, SAP, SOCKS = ANNOUNCING = tuple(
+    _CODES[name] for name in ("sip", "tftp", "hart_ip", "mgcp", "megaco", "sap", "socks")
 )
 """Protocols whose payloads speak of conversations to come."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from k8scap.parser.compiling import part
 from k8scap.parser.decode import protocols as p
-from k8scap.parser.decode.announcing import SIP_PORT, announces
+from k8scap.parser.decode.announcing import announces, announces_on_tcp
 from k8scap.parser.decode.checksums import crc32c, sum_halves, sum_words, verifies
 from k8scap.parser.decode.facts import (
     ACK_RAW,
@@ -70,8 +70,9 @@ def tcp(data, facts):
         facts[TCP_STAGE] = WHOLE
         if facts[SEGMENT_LENGTH] == _RFB_VERSION and _is_remote_framebuffer(data, facts, at + header):
             facts[SUPERSEDES] = 1
-        if facts[SRC_PORT] == SIP_PORT or facts[DST_PORT] == SIP_PORT:
-            return p.SIP if facts[SEGMENT_LENGTH] > 0 and advance(facts, header) else p.NOTHING
+        if facts[SEGMENT_LENGTH] > 0:
+            found = announces_on_tcp(facts[SRC_PORT], facts[DST_PORT])
+            return found if found != p.NOTHING and advance(facts, header) else p.NOTHING
     return p.NOTHING
 
 
