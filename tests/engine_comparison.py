@@ -9,15 +9,9 @@ import pandas as pd
 from k8scap import load
 
 INVALID_TIME = "a record's microseconds exceed a second: tshark prints such differences wrongly"
-OPENS_ANOTHER = "its dissector sets up conversations of its own with wildcards, which take stream numbers"
 MALFORMED = "malformed on purpose: tshark's dissector of {} gives up, ours reads headers only"
 
 KNOWN = {
-    (
-        "ndpi/shadowsocks.pcap",
-        "stream",
-    ): f"SOCKS: {OPENS_ANOTHER}",
-    ("ndpi/tls_heur__vmess-tcp.pcapng", "stream"): f"SOCKS: {OPENS_ANOTHER}",
     ("suricata/transform-base64-7296__input.pcap", "ack_rtt"): INVALID_TIME,
     ("tcpdump/timestamp_invalid_micro.pcap", "*"): INVALID_TIME,
     ("tcpdump/timestamp_invalid_nano.pcap", "*"): INVALID_TIME,

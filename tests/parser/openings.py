@@ -362,3 +362,53 @@ def notices():
 
 def _to(port, payload):
     return datagram(ALICE, port, BOB, port, payload if isinstance(payload, bytes) else payload.encode())
+
+
+def relays():
+    """By name: connections through SOCKS proxies, each before another connection."""
+    greeting, open_ = b"\5\1\0", b"\5\0"
+    by_name, by_user, user, checked = b"\5\2\0\2", b"\5\2", b"\1\1u\1p", b"\1\0"
+    to_address = b"\5\1\0\1\xc6\x12\x64\x09\0\x50"
+    to_name, to_six = b"\5\1\0\3\7example\0\x50", b"\5\1\0\4" + bytes(16) + b"\0\x50"
+    done, refused = b"\5\0\0\1" + bytes(6), b"\5\5\0\1" + bytes(6)
+    four, granted, rejected = b"\4\1\0\x50\xc6\x12\x64\x09user\0", b"\0\x5a" + bytes(6), b"\0\x5b" + bytes(6)
+    get, page = b"GET / HTTP/1.1\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    turns = {
+        "socks_5": (greeting, open_, to_address, done, get, page),
+        "socks_5_by_name": (greeting, open_, to_name, done, get, page),
+        "socks_5_sixth_version": (greeting, open_, to_six, done, get, page),
+        "socks_5_user": (by_name, by_user, user, checked, to_address, done, get, page),
+        "socks_5_choice_not_used": (by_name, open_, to_address, done, get, page),
+        "socks_5_all_at_once": (greeting + to_address, open_ + done, get, page),
+        "socks_5_refused": (greeting, open_, to_address, refused, get, page),
+        "socks_5_no_method": (greeting, b"\5\xff", to_address, done, get, page),
+        "socks_5_gssapi": (b"\5\1\1", b"\5\1", b"\1\1\0\0", b"\1\1\0\0", to_address, done, get, page),
+        "socks_5_ping": (greeting, open_, b"\5\x80" + to_address[2:], done, get, page),
+        "socks_5_bind": (greeting, open_, b"\5\2" + to_address[2:], done, done, get, page),
+        "socks_5_associate": (greeting, open_, b"\5\3" + to_address[2:], done, get, page),
+        "socks_5_cut_off": (greeting, open_, b"\5\1\0", done, get, page),
+        "socks_4": (four, granted, get, page),
+        "socks_4_rejected": (four, rejected, get, page),
+        "socks_of_no_version": (get, page, get, page),
+        "socks_seen_late": (page, get, page, get),
+    }
+    packets = {name: [*dialogue(*some), *dialogue(b"x", port=81)] for name, some in turns.items()}
+    packets["socks_and_the_same_port"] = [*dialogue(*turns["socks_4"]), *dialogue(get, page, port=80)]
+    packets["socks_again"] = [*dialogue(*turns["socks_4"]), *dialogue(*turns["socks_4"], first=9000)] * 2
+    return packets
+
+
+def dialogue(*turns, port=1080, first=1000):
+    """A connection in which client and server take turns."""
+    seq = [first, 2 * first]
+
+    def part(back, flags, payload=b""):
+        source, destination = (BOB, ALICE) if back else (ALICE, BOB)
+        sport, dport = (port, 41000) if back else (41000, port)
+        numbers = {"seq": seq[back], "ack": seq[1 - back] if "A" in flags else 0}
+        header = IP(src=source, dst=destination) / TCP(sport=sport, dport=dport, flags=flags, **numbers)
+        seq[back] += len(payload) + ("S" in flags)
+        return Ether(**_MACS) / header / Raw(payload) if payload else Ether(**_MACS) / header
+
+    packets = [part(0, "S"), part(1, "SA"), part(0, "A")]
+    return packets + [part(i % 2, "PA", turn) for i, turn in enumerate(turns)]

@@ -14,6 +14,7 @@ GROUPS = {
     "notices": openings.notices,
     "over_tcp": openings.over_tcp,
     "transfers": openings.transfers,
+    "relays": openings.relays,
 }
 
 
