@@ -30,7 +30,7 @@ def _moved(packet, network):
         if isinstance(layer, IP | IPv6):
             layer.src, layer.dst = (s.replace("100", str(network)) for s in (layer.src, layer.dst))
         if isinstance(layer, Raw):
-            for prefix in (b"198.18.", b"2001:db8:"):
+            for prefix in (b"198.18.", b"198,18,", b"2001:db8:"):
                 layer.load = layer.load.replace(prefix + old, prefix + new)
         layer = layer.payload
     return packet
@@ -304,6 +304,7 @@ def transfers():
         "tftp_from_two_ports": [ask, *send, *another],
         "tftp_write": [datagram(ALICE, 2000, BOB, 69, write_), *send],
         "tftp_broken": [datagram(ALICE, 2000, BOB, 69, b"\0\1boot.img\0octal\0"), *send, *another],
+        "tftp_at_another_port": [datagram(ALICE, 2000, BOB, 3069, read), *send, *another],
         "tftp_answer_from_the_port": [ask, datagram(BOB, 69, ALICE, 2000, data), *send],
         "hart": [*session, *going_on, *going_on],
         "hart_started_again": [*session, *going_on, *session, *going_on],
@@ -362,6 +363,16 @@ def notices():
 
 def _to(port, payload):
     return datagram(ALICE, port, BOB, port, payload if isinstance(payload, bytes) else payload.encode())
+
+
+def bound():
+    """By name: what announces connections, too, and has no effect on the numbers of whole ones."""
+    passive = "227 Entering Passive Mode (198,18,100,2,156,64)\r\n"
+    active = "PORT 198,18,100,1,156,64\r\n"
+    return {
+        "ftp_passive": [*dialogue(b"PASV\r\n", passive.encode(), port=21), *dialogue(b"x", port=40000)],
+        "ftp_active": [*dialogue(active.encode(), b"200 OK\r\n", port=21), *dialogue(b"x", port=20)],
+    }
 
 
 def relays():

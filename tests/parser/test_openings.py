@@ -15,6 +15,7 @@ GROUPS = {
     "over_tcp": openings.over_tcp,
     "transfers": openings.transfers,
     "relays": openings.relays,
+    "bound": openings.bound,
 }
 
 

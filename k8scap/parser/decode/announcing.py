@@ -47,13 +47,16 @@ ANNOUNCED = _MOST_MESSAGES * ROWS
 def announces(data, facts):
     """The protocol that a datagram's first bytes may be of, where its ports tell none; 0 for none.
 
-    SIP is known by its first line anywhere, a HART-IP session goes on at a port of the server's choice.
+    SIP is known by its first line anywhere, a TFTP request by its mode; a HART-IP session goes on at a port
+    of the server's choice.
     """
     if not within(facts, _HART_HEADER):
         return p.NOTHING
     first, second = u8(data, facts[AT]), u8(data, facts[AT] + 1)
     if _UPPER_A <= first <= _UPPER_Z and _UPPER_A <= second <= _UPPER_Z:
         return p.SIP
+    if first == 0 and _READ <= second <= _WRITE:
+        return p.TFTP
     if first == _HART_VERSION and u8(data, facts[AT] + 2) == _HART_SESSION_INITIATE:
         fits = u16(data, facts[AT] + 6) == facts[REPORTED_END] - facts[AT]
         return p.HART_IP if fits else p.NOTHING
@@ -80,7 +83,7 @@ def announce(data, rows, here, code):
             if facts[FLOW] != TCP_FLOW:
                 break
     elif code == p.TFTP:
-        if facts[DST_PORT] == _TFTP_PORT and _is_transfer_request(data, at, end):
+        if facts[SRC_PORT] != _TFTP_PORT and _is_transfer_request(data, at, end):
             here = _await(rows, here, TFTP_REQUEST, 0)
     elif code == p.SOCKS:
         here = read_socks(data, facts, at, end, rows, here)
