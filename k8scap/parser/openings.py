@@ -107,11 +107,13 @@ def open_to_any_port(state, facts, pair, side, frame):
     """
     sender, receiver = _ends(state, pair, side)
     who = facts[f.AWAITS]
-    if facts[f.ONLY_KNOWN] and not (
-        _is_open_by(state, sender, receiver, facts[f.SRC_PORT], who)
-        or _is_open_by(state, receiver, sender, facts[f.DST_PORT], who)
-    ):
-        return
+    if facts[f.ONLY]:
+        # a pair with a conversation of its own finds the other's protocol from the receiver's side only
+        inside = _is_open_by(state, receiver, sender, facts[f.DST_PORT], who)
+        if not state.standing[pair]:
+            inside = inside or _is_open_by(state, sender, receiver, facts[f.SRC_PORT], who)
+        if inside != (facts[f.ONLY] == f.INSIDE):
+            return
     opening = intern(state.openings, sender, receiver, _ANY_PORT * _KIND + facts[f.SRC_PORT])
     opened = state.opened[opening]
     if who == f.TFTP_REQUEST or opened[OPENED_BY] != who:

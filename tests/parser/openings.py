@@ -305,6 +305,10 @@ def transfers():
         "tftp_write": [datagram(ALICE, 2000, BOB, 69, write_), *send],
         "tftp_broken": [datagram(ALICE, 2000, BOB, 69, b"\0\1boot.img\0octal\0"), *send, *another],
         "tftp_at_another_port": [datagram(ALICE, 2000, BOB, 3069, read), *send, *another],
+        "tftp_at_another_port_again": [
+            datagram(ALICE, 2000, BOB, 3069, read), *send,
+            datagram(ALICE, 2000, BOB, 3069, read), *another, datagram(ALICE, 2000, BOB, 3070, read), *send,
+        ],
         "tftp_answer_from_the_port": [ask, datagram(BOB, 69, ALICE, 2000, data), *send],
         "hart": [*session, *going_on, *going_on],
         "hart_started_again": [*session, *going_on, *session, *going_on],

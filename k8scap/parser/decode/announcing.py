@@ -18,7 +18,9 @@ from k8scap.parser.decode.facts import (
     DST_PORT,
     FLOW,
     HART_SESSION,
-    ONLY_KNOWN,
+    INSIDE,
+    ONLY,
+    OUTSIDE,
     REPORTED_END,
     ROLE,
     SRC_PORT,
@@ -84,7 +86,7 @@ def announce(data, rows, here, code):
                 break
     elif code == p.TFTP:
         if facts[SRC_PORT] != _TFTP_PORT and _is_transfer_request(data, at, end):
-            here = _await(rows, here, TFTP_REQUEST, 0)
+            here = _await(rows, here, TFTP_REQUEST, 0 if facts[DST_PORT] == _TFTP_PORT else OUTSIDE)
     elif code == p.SOCKS:
         here = read_socks(data, facts, at, end, rows, here)
     elif code == p.MGCP:
@@ -95,17 +97,17 @@ def announce(data, rows, here, code):
         here = read_sap(data, facts, at, end, rows, here)
     elif at + 2 < end and u8(data, at + 2) == _HART_SESSION_INITIATE:
         known = facts[SRC_PORT] == _HART_PORT or facts[DST_PORT] == _HART_PORT
-        here = _await(rows, here, HART_SESSION, 0 if known else 1)
+        here = _await(rows, here, HART_SESSION, 0 if known else INSIDE)
     return here
 
 
 @part
-def _await(rows, here, who, only_known):
+def _await(rows, here, who, only):
     """A row for a conversation of the packet's sender with any port of the receiver."""
     facts, awaited = rows[here], rows[here + 1]
     for i in range(len(facts)):
         awaited[i] = facts[i]
-    awaited[ROLE], awaited[AWAITS], awaited[ONLY_KNOWN] = AWAITED, who, only_known
+    awaited[ROLE], awaited[AWAITS], awaited[ONLY] = AWAITED, who, only
     return here + 1
 
 

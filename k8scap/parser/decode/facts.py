@@ -50,8 +50,9 @@ REQUEST, RESPONSE, NOTICE = 1, 2, 3
 SPOKEN, FAMILY, HIGH, LOW, PORT, CONTROL_PORT = range(42, 48)
 """Of a MEDIA row: the protocol, the address (family 0 without one), the ports of media and of control."""
 RTP, T38, SPRT, OTHER_MEDIA = range(4)
-AWAITS, ONLY_KNOWN = 42, 43
-"""Of an AWAITED row: who waits, and whether only in a conversation that one waited for before."""
+AWAITS, ONLY = 42, 43
+"""Of an AWAITED row: who waits, and whether only in a conversation that was waited for before, or outside."""
+INSIDE, OUTSIDE = 1, 2
 TFTP_REQUEST, HART_SESSION = 1, 2
 FIRST, SECOND, THIRD, EARLY_PORT, LATE_PORT, BEHIND, BEHIND_PORT = range(42, 49)
 """Of a RELAYED row: the payload's first bytes, the ports where SOCKS 4 and 5 have them, and the command and
