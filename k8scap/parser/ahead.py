@@ -24,6 +24,8 @@ def ahead(make: Callable[[], Generator[_Item, None, None]]) -> Generator[_Item, 
     stop = threading.Event()
 
     def produce() -> None:
+        if stop.is_set():
+            return  # an interrupt may have come between asking for a thread and having one
         try:
             with closing(make()) as made:
                 for item in made:
@@ -34,8 +36,8 @@ def ahead(make: Callable[[], Generator[_Item, None, None]]) -> Generator[_Item, 
             _put(items, (False, error), stop)
 
     thread = threading.Thread(target=produce, name="k8scap-ahead", daemon=True)
-    thread.start()
     try:
+        thread.start()
         while True:
             more, item = items.get()
             if not more:
@@ -45,7 +47,8 @@ def ahead(make: Callable[[], Generator[_Item, None, None]]) -> Generator[_Item, 
             yield item
     finally:
         stop.set()
-        thread.join()
+        if thread.is_alive():
+            thread.join()
 
 
 def _put(items: queue.Queue[Any], item: Any, stop: threading.Event) -> bool:
