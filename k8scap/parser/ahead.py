@@ -14,6 +14,11 @@ _AHEAD = 2
 _Item = TypeVar("_Item")
 
 
+def in_step(make: Callable[[], Generator[_Item, None, None]]) -> Generator[_Item, None, None]:
+    """What `make()` gives, made when it is asked for, in the thread that asks."""
+    return make()
+
+
 def ahead(make: Callable[[], Generator[_Item, None, None]]) -> Generator[_Item, None, None]:
     """What `make()` gives, a few items ahead of the one who takes them.
 

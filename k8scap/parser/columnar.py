@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from k8scap.parser.ahead import ahead
+from k8scap.parser.ahead import ahead, in_step
 from k8scap.parser.beyond import BeyondThisEngineError
 from k8scap.parser.decode.facts import SIZE
 from k8scap.parser.decode.walk import ROWS_A_FRAME, decode, first_layers
@@ -77,10 +77,14 @@ class FrameReader:
     """Reads files of one point; `reader` tells of their interfaces.
 
     May be iterated again after its end, for what has been written since. Raises BeyondThisEngineError.
+    Without `threads` all is done in the caller's.
     """
 
-    def __init__(self, files: Sequence[Path], *, most_frames: int = MOST_FRAMES) -> None:
+    def __init__(
+        self, files: Sequence[Path], *, most_frames: int = MOST_FRAMES, threads: bool = True
+    ) -> None:
         self.reader = RecordReader(files, most_records=most_frames)
+        self._made = ahead if threads else in_step
         self._state: State = new_state()
         self._most_frames = most_frames
         self._spare_rows: list[np.ndarray] = []
@@ -90,7 +94,7 @@ class FrameReader:
 
     def __iter__(self) -> Iterator[Frames]:
         """Frames, some thousand at a time; their `numbers` are good until the next ones are asked for."""
-        for frames in ahead(self._follow):
+        for frames in self._made(self._follow):
             yield frames
             self._spare_numbers.append(frames.numbers)
         if self.reader.beyond:
@@ -101,7 +105,7 @@ class FrameReader:
         self.reader.close()
 
     def _follow(self) -> Generator[Frames, None, None]:
-        for some in ahead(self._decode):
+        for some in self._made(self._decode):
             count = some.end - some.first
             self._state = reserve_state(self._state, some.count, some.announcing)
             numbers = self._spare_numbers.pop() if self._spare_numbers else self._room()

@@ -1,4 +1,8 @@
-"""Compiles every kernel, once on a machine, by reading a tiny capture with it."""
+"""Has every kernel ready before anything is read: loaded, or compiled once on a machine.
+
+A tiny capture is read for it in the caller's thread: an interrupt is not heard in another one, and a thread
+that compiles cannot be stopped.
+"""
 
 from __future__ import annotations
 
@@ -8,33 +12,53 @@ import tempfile
 import threading
 from pathlib import Path
 
-from k8scap.parser.compiling import cache_folder, compiled, remember_compiled
+from k8scap.parser.compiling import compiled, remember_compiled, shelf
 
 _ETHERNET = bytes(12) + b"\x08\x00"
 _lock = threading.Lock()
+_ready = threading.Event()
 
 
 def compile_if_needed() -> None:
-    """Compile the engine's kernels where that was not done on this machine yet; it is said."""
-    if not compiled():
+    """Have the engine's kernels ready in this process."""
+    if not _ready.is_set():
         compile_kernels()
 
 
 def compile_kernels() -> None:
-    """Takes about half a minute; a line on stderr says so. What lies ready is only loaded."""
+    """Load what lies ready and compile the rest, half a minute for all of it; a line on stderr says so."""
     with _lock:
-        _say("k8scap: compiling the packet engine, once on this machine (about half a minute) …")
+        if _ready.is_set():
+            return
+        kernels = shelf()
+        before, kernels.on_miss = kernels.missed, _say_compiling
+        if _read_tiny_captures() and not kernels.lost and not compiled():
+            remember_compiled()
+        if kernels.missed > before:
+            _say(
+                "k8scap: compiled, for this process only: no cache folder can be written."
+                if kernels.lost
+                else "k8scap: compiled."
+            )
+        _ready.set()
+
+
+def _say_compiling() -> None:
+    shelf().on_miss = None
+    _say("k8scap: compiling the packet engine, once on this machine (about half a minute) …")
+
+
+def _read_tiny_captures() -> bool:
+    """Whether that could be: where no file can be made, kernels are loaded or compiled at their first use."""
+    try:
         with tempfile.TemporaryDirectory(prefix="k8scap-") as folder:
             for name, content in (("warm.pcap", _pcap()), ("warm.pcapng", _pcapng())):
                 path = Path(folder) / name
                 path.write_bytes(content)
                 _read(path)
-        remember_compiled()
-        _say(
-            "k8scap: compiled."
-            if cache_folder()
-            else "k8scap: compiled, for this process only: no cache folder can be written."
-        )
+    except OSError:
+        return False
+    return True
 
 
 def _read(path: Path) -> None:
@@ -46,13 +70,12 @@ def _read(path: Path) -> None:
 
     source = Source(Recording((path,)))
     builder = Builder(None, [source])
-    reader = FrameReader([path])
+    reader = FrameReader([path], threads=False)
     builder.begin_source(source, reader)
     for frames in reader:
         builder.add(frames, None)
     reserve(new_table(), 1 << 11)
     reader.close()
-    builder.piece()
 
 
 def _say(sentence: str) -> None:
