@@ -17,11 +17,10 @@ def add_commands(commands: Commands) -> None:
 
 
 def run_compile(_: argparse.Namespace) -> int:
-    from k8scap.parser.compiling import compiled
+    from k8scap.parser.compiling import shelf
     from k8scap.parser.warm_up import compile_kernels
 
-    if compiled():
+    compile_kernels()
+    if not shelf().missed:
         print("compiled already.")
-    else:
-        compile_kernels()
     return 0
