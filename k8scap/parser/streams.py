@@ -57,7 +57,10 @@ class _Plain:
 
 
 class _Gzip:
-    """Members one after the other (RFC 1952); all that a cut-off one can still give."""
+    """Members one after the other (RFC 1952); all that a cut-off one can still give.
+
+    Zeros between and behind them are padding, and nobody's, as gzip(1) has it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.broken = False
@@ -70,15 +73,18 @@ class _Gzip:
         while not self.broken:
             if self._unpacker.eof:
                 self._next_member()
-            if not self._packed:
-                self._packed = self._file.read(_PIECE)
-                if not self._packed:
-                    self.broken = self._begun
-                    return 0
-            if unpacked := self._unpack(len(room)):
+            if not self._packed and not self._read():
+                self.broken = self._begun
+                return 0
+            if self._packed and (unpacked := self._unpack(len(room))):
                 room[: len(unpacked)] = unpacked
                 return len(unpacked)
         return 0
+
+    def _read(self) -> bool:
+        piece = self._file.read(_PIECE)
+        self._packed = piece if self._begun else piece.lstrip(b"\0")
+        return bool(piece)
 
     def _unpack(self, most: int) -> bytes:
         self._begun = True
@@ -91,7 +97,7 @@ class _Gzip:
         return unpacked
 
     def _next_member(self) -> None:
-        self._packed = self._unpacker.unused_data.lstrip(b"\0") or self._packed
+        self._packed = self._unpacker.unused_data.lstrip(b"\0")
         self._unpacker = zlib.decompressobj(wbits=31)
         self._begun = False
 

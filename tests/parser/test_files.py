@@ -94,6 +94,14 @@ def test_a_compressed_file_that_is_cut_off_gives_what_can_be_unpacked(tmp_path):
     assert cap.quality.cut_off
 
 
+@pytest.mark.parametrize("zeros", [1, 70_000, 200_000])
+def test_zeros_behind_a_gzip_file_are_padding(tmp_path, zeros):
+    path = tmp_path / "padded.pcap.gz"
+    path.write_bytes(gzip.compress(VERDICTS.read_bytes()) + bytes(zeros))
+    cap = load(path)
+    assert (len(cap.packets), cap.quality.cut_off) == (38, False)
+
+
 def test_a_capture_of_no_packets_is_an_empty_table_of_the_right_types(tmp_path):
     path = tmp_path / "none.pcap"
     path.write_bytes(VERDICTS.read_bytes()[:HEADER])
