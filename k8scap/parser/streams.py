@@ -6,9 +6,11 @@ What an archive claims of its size is not asked: unpacking gives as much as is w
 from __future__ import annotations
 
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 PCAP = {
@@ -36,21 +38,33 @@ class Stream(Protocol):
 
 
 def open_stream(path: Path) -> Stream:
-    """Plain, gzip or zstd, by the file's first bytes. Raises OSError."""
-    with path.open("rb") as file:
+    """Plain, gzip or zstd, by the file's first bytes. Raises OSError, here and in reading, with its name."""
+    with _named(path), path.open("rb") as file:
         magic = file.read(4)
     if magic[:2] == GZIP:
         return _Gzip(path)
     return _Zstd(path) if magic == ZSTD else _Plain(path)
 
 
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """An error in reading, unlike one in opening, does not tell of which file."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
 class _Plain:
     def __init__(self, path: Path) -> None:
         self.broken = False
+        self._path = path
         self._file = path.open("rb", buffering=0)
 
     def read_into(self, room: memoryview) -> int:
-        return self._file.readinto(room) or 0
+        with _named(self._path):
+            return self._file.readinto(room) or 0
 
     def close(self) -> None:
         self._file.close()
@@ -64,6 +78,7 @@ class _Gzip:
 
     def __init__(self, path: Path) -> None:
         self.broken = False
+        self._path = path
         self._file = path.open("rb", buffering=0)
         self._unpacker = zlib.decompressobj(wbits=31)
         self._packed = b""
@@ -82,7 +97,8 @@ class _Gzip:
         return 0
 
     def _read(self) -> bool:
-        piece = self._file.read(_PIECE)
+        with _named(self._path):
+            piece = self._file.read(_PIECE)
         self._packed = piece if self._begun else piece.lstrip(b"\0")
         return bool(piece)
 

@@ -53,6 +53,16 @@ def test_a_rotated_file_that_breaks_off_does_not_hide_the_next(tmp_path):
     assert cap.quality.cut_off
 
 
+def test_an_error_in_reading_names_the_file(tmp_path):
+    path = tmp_path / "web.pcap"
+    path.symlink_to(VERDICTS)
+    cap = load(path)
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # whose first bytes give EIO
+    with pytest.raises(UnreadableFileError, match=r"web\.pcap cannot be read: Input/output error"):
+        _ = cap.packets
+
+
 def test_files_of_two_names_are_two_points(tmp_path):
     other = tmp_path / "other.pcap"
     shutil.copy(CAPTURES / "headers.pcap", other)
