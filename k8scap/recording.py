@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _RING_FILE = re.compile(r"(?P<name>.+)\.(?P<n>\d{4,})$")
 _SUFFIXES = (".gz", ".zst")
+_DIGITS = re.compile(r"([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,16 @@ class Recording:
 
 def recording_name(path: Path) -> str:
     """`incident.pcap.gz` → `incident`; a ring's `web.0002.pcap` → `web`."""
+    name = Path(_unpacked_name(path)).stem
+    match = _RING_FILE.match(name)
+    return match["name"] if match else name
+
+
+def _unpacked_name(path: Path) -> str:
     name = path.name
     for suffix in _SUFFIXES:
         name = name.removesuffix(suffix)
-    name = Path(name).stem
-    match = _RING_FILE.match(name)
-    return match["name"] if match else name
+    return name
 
 
 def manifest_path(path: Path) -> Path:
@@ -78,16 +83,25 @@ def read_manifest(path: Path) -> Manifest | None:
 def open_recordings(paths: Iterable[str | Path]) -> tuple[Recording, ...]:
     """Group capture files into recordings: the files of one name in one folder are one point.
 
-    Raises UnreadableFileError for a path that is not a readable file.
+    A file that is given twice, by whatever path, counts once. Raises UnreadableFileError for a path that is
+    not a readable file.
     """
     groups: dict[Path, list[Path]] = {}
+    known: set[Path] = set()
     for given in paths:
         path = Path(given).expanduser()
         _check_readable(path)
-        groups.setdefault(path.with_name(recording_name(path)), []).append(path)
-    return tuple(
-        Recording(tuple(sorted(files)), read_manifest(manifest_path(files[0]))) for files in groups.values()
-    )
+        if (resolved := path.resolve()) not in known:
+            known.add(resolved)
+            groups.setdefault(path.parent.resolve() / recording_name(path), []).append(path)
+    ordered = [sorted(files, key=_in_order) for files in groups.values()]
+    return tuple(Recording(tuple(files), read_manifest(manifest_path(files[0]))) for files in ordered)
+
+
+def _in_order(path: Path) -> tuple[list[str | int], str]:
+    """Digits count as numbers: tcpdump's `x.pcap`, `x.pcap1` … `x.pcap10`, and a ring's `web.10000.pcap`."""
+    parts = _DIGITS.split(_unpacked_name(path))
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], path.name
 
 
 def _check_readable(path: Path) -> None:

@@ -1,0 +1,53 @@
+"""Which files are one recording, in which order, and which are none."""
+
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+
+from k8scap import load
+
+VERDICTS = Path(__file__).parent / "data" / "captures" / "verdicts.pcap"
+HEADER = VERDICTS.read_bytes()[:24]
+
+
+def second(number):
+    """A capture of one frame, of this second after 1970."""
+    return HEADER + struct.pack("<IIII", number, 0, 60, 60) + bytes(60)
+
+
+def seconds(packets):
+    return (packets["time"].astype("int64") // 10**9).tolist()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["x.pcap", *(f"x.pcap{n}" for n in range(1, 12))],  # tcpdump -C
+        [f"x.pcap{n:02d}" for n in range(12)],  # tcpdump -C -W 12
+        ["x.pcap.gz", "x.pcap1", "x.pcap10"],
+        ["web.9998.pcap", "web.9999.pcap", "web.10000.pcap"],
+    ],
+)
+def test_rotated_files_follow_one_another_as_they_were_written(tmp_path, names):
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(second(number))
+    cap = load(*(tmp_path / name for name in sorted(names, reverse=True)))
+    assert (len(cap.points), seconds(cap.packets)) == (1, list(range(len(names))))
+
+
+def test_a_file_that_is_given_twice_is_read_once(tmp_path, monkeypatch):
+    shutil.copy(VERDICTS, tmp_path / "a.pcap")
+    (tmp_path / "link.pcap").symlink_to("a.pcap")
+    monkeypatch.chdir(tmp_path)
+    cap = load("a.pcap", "a.pcap", "./a.pcap", tmp_path / "a.pcap", "link.pcap")
+    assert (cap.points, len(cap.packets)) == (("a",), 38)
+
+
+def test_files_of_one_folder_are_one_recording_however_they_are_written(tmp_path, monkeypatch):
+    for number in (1, 2):
+        (tmp_path / f"web.000{number}.pcap").write_bytes(second(number))
+    monkeypatch.chdir(tmp_path)
+    cap = load(tmp_path / "web.0002.pcap", "web.0001.pcap")
+    assert (cap.points, seconds(cap.packets)) == (("web",), [1, 2])
