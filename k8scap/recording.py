@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,11 +107,10 @@ def _in_order(path: Path) -> tuple[list[str | int], str]:
 
 
 def _check_readable(path: Path) -> None:
-    if path.is_dir():
-        raise UnreadableFileError(f"{path} is a folder.", path=str(path), next_step=f"ls {path}")
     try:
-        with path.open("rb") as file:
-            empty = not file.read(1)
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            path.open("rb").close()
     except FileNotFoundError:
         raise UnreadableFileError(
             f"There is no file {path}.", path=str(path), next_step=f"ls {path.parent}"
@@ -118,5 +119,13 @@ def _check_readable(path: Path) -> None:
         raise UnreadableFileError(
             f"{path} cannot be read: {error.strerror}.", path=str(path), next_step=f"ls -l {path}"
         ) from None
-    if empty:
+    if stat.S_ISDIR(mode):
+        raise UnreadableFileError(f"{path} is a folder.", path=str(path), next_step=f"ls {path}")
+    if not stat.S_ISREG(mode):
+        raise UnreadableFileError(
+            f"{path} is a pipe or a device, and a capture is read more than once: keep it in a file first.",
+            path=str(path),
+            next_step=f"cat {shlex.quote(str(path))} > capture.pcap",
+        )
+    if not path.stat().st_size:
         raise UnreadableFileError(f"{path} is empty.", path=str(path), next_step="capture again.")

@@ -1,5 +1,6 @@
 """Which files are one recording, in which order, and which are none."""
 
+import os
 import shutil
 import struct
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from k8scap import load
+from k8scap.errors import UnreadableFileError
 
 VERDICTS = Path(__file__).parent / "data" / "captures" / "verdicts.pcap"
 HEADER = VERDICTS.read_bytes()[:24]
@@ -51,3 +53,12 @@ def test_files_of_one_folder_are_one_recording_however_they_are_written(tmp_path
     monkeypatch.chdir(tmp_path)
     cap = load(tmp_path / "web.0002.pcap", "web.0001.pcap")
     assert (cap.points, seconds(cap.packets)) == (("web",), [1, 2])
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_is_refused_with_the_command_that_keeps_it(tmp_path):
+    pipe = tmp_path / "fifo.pcap"
+    os.mkfifo(pipe)
+    with pytest.raises(UnreadableFileError, match="pipe") as refused:
+        load(pipe)
+    assert refused.value.next_step == f"cat {pipe} > capture.pcap"
