@@ -64,8 +64,8 @@ class RecordReader:
     """Reads the files' records in order; may be iterated again after its end, for what has come since.
 
     `interfaces` are those met so far, `notes` sentences on what could not be read, `comments` by frame
-    number, `cut_off` whether a file ends inside a record. `beyond` says what of a file cannot be read here,
-    where there is such: then reading ends.
+    number, `cut_off` whether a file ends inside a record, `damaged` whether one has a record that cannot be.
+    `beyond` says what of a file cannot be read here, where there is such: then reading ends.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class RecordReader:
         self.kept_bytes = 0
         self.frames = 0
         self.beyond = ""
+        self.damaged = False
         self._cut_off = False
 
     @property
@@ -154,6 +155,7 @@ class _File:
             self._reader.notes[
                 f"{self._path.name} is damaged: nothing can be read from byte {where:,} on."
             ] = None
+            self._reader.damaged = True
             self.is_finished = True
             self._end = self._at
 

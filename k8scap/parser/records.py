@@ -1,35 +1,27 @@
 """A capture file's skeleton: format, link types, whole records, and where it breaks off.
 
-Read in blocks, never by a length that the file claims: a hostile file costs neither memory nor a hang.
-pcap is https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap, pcapng …-pcapng; each may be gzipped.
-What is neither (snoop, ERF, zstd …) is left to tshark.
+The records are those of `RecordReader`, so that whoever asks, and every engine, finds the same ones. What it
+cannot read (snoop, ERF, odd versions …) is left to tshark.
 """
 
 from __future__ import annotations
 
-import gzip
-import struct
-import zlib
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Literal
+
+from k8scap.parser.record_reader import RecordReader
+from k8scap.parser.streams import GZIP, PCAP, PCAP_HEADER, PCAPNG, ZSTD, open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from k8scap.parser.streams import Stream
+
 Format = Literal["pcap", "pcapng", "other"]
 
-_PCAP = {
-    b"\xd4\xc3\xb2\xa1": ("<", 10**6),
-    b"\xa1\xb2\xc3\xd4": (">", 10**6),
-    b"\x4d\x3c\xb2\xa1": ("<", 10**9),
-    b"\xa1\xb2\x3c\x4d": (">", 10**9),
-}
-_PCAPNG = b"\x0a\x0d\x0d\x0a"
-_GZIP = b"\x1f\x8b"
-_SECTION, _INTERFACE, _PACKET, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
-_LARGEST = 1 << 28
+_MAGIC = 4
+_RECORD_HEADER = 16
 _BLOCK = 1 << 20
 
 
@@ -37,189 +29,91 @@ _BLOCK = 1 << 20
 class Scan:
     """What a file is made of.
 
-    `whole_bytes` counts the (unpacked) bytes up to the end of the last whole record; `cut_off` says that
-    something follows that is no whole record; `truncated` counts records that the snaplen cut.
+    `whole_bytes` counts a pcap's (unpacked) bytes up to the end of the last whole record; `cut_off` says that
+    something follows that is no whole record, because the file ends there, or is damaged: `notes` say so.
     """
 
     format: Format
     compressed: bool = False
     header: bytes = b""
     link_types: tuple[int, ...] = ()
-    snaplen: int = 0
     records: int = 0
-    truncated: int = 0
     whole_bytes: int = 0
     cut_off: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def scan(path: Path) -> Scan:
     """Read the file's skeleton; raises OSError only."""
-    with _opened(path) as (file, compressed):
-        cursor = _Cursor(file)
-        magic = cursor.take(4)
-        if magic in _PCAP:
-            return _Pcap(cursor, magic, compressed=compressed).scan()
-        if magic == _PCAPNG:
-            return _Pcapng(cursor, compressed=compressed).scan()
+    header = head(path)
+    form, compressed = format_of(header), _is_compressed(path)
+    if form == "other":
+        return Scan(form, compressed, cut_off=len(header) < _MAGIC)
+    reader = RecordReader([path])
+    end = PCAP_HEADER if len(header) == PCAP_HEADER else 0
+    try:
+        for block in reader:
+            end = int(block.position[-1] + _RECORD_HEADER + block.captured[-1])
+    finally:
+        reader.close()
+    if reader.beyond and not reader.damaged:
         return Scan("other", compressed)
+    return Scan(
+        form,
+        compressed,
+        header if form == "pcap" else b"",
+        tuple(dict.fromkeys(interface.link_type for interface in reader.interfaces)),
+        reader.frames,
+        end if form == "pcap" else 0,
+        reader.cut_off or reader.damaged,
+        tuple(reader.notes),
+    )
 
 
-@contextmanager
-def whole_records(path: Path, found: Scan) -> Iterator[Iterator[bytes]]:
-    """The bytes of a pcap's whole records, without its header, in blocks."""
-    with _opened(path) as (file, _):
-        cursor = _Cursor(file)
-        cursor.take(len(found.header))
-        yield cursor.blocks(found.whole_bytes - len(found.header))
+def whole_records(path: Path, found: Scan) -> Iterator[memoryview]:
+    """The bytes of a pcap's whole records, without its header, in blocks; raises OSError."""
+    stream = open_stream(path)
+    try:
+        _fill(stream, memoryview(bytearray(len(found.header))))
+        room = memoryview(bytearray(_BLOCK))
+        left = found.whole_bytes - len(found.header)
+        while left > 0 and (got := stream.read_into(room[:left])):
+            yield room[:got]
+            left -= got
+    finally:
+        stream.close()
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, bool]]:
-    with path.open("rb") as raw:
-        compressed = raw.read(2) == _GZIP
-        raw.seek(0)
-        if not compressed:
-            yield raw, False
-            return
-        with gzip.open(raw) as unpacked:
-            yield unpacked, True  # type: ignore[misc]
+def head(path: Path) -> bytes:
+    """The first bytes, unpacked: as many as a pcap's header has. Raises OSError."""
+    room = bytearray(PCAP_HEADER)
+    stream = open_stream(path)
+    try:
+        got = _fill(stream, memoryview(room))
+    finally:
+        stream.close()
+    return bytes(room[:got])
 
 
-class _Cursor:
-    """Takes and skips bytes; `position` is the end of what was there, whole."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._buffer = b""
-        self._at = 0
-        self.position = 0
-
-    def take(self, count: int) -> bytes:
-        """The next `count` bytes (small counts only); fewer at the end."""
-        if len(self._buffer) - self._at < count:
-            self._buffer = self._buffer[self._at :] + self._more()
-            self._at = 0
-        taken = self._buffer[self._at : self._at + count]
-        self._at += len(taken)
-        self.position += len(taken)
-        return taken
-
-    def skip(self, count: int) -> bool:
-        """Pass over `count` bytes; False where the file ends before."""
-        while count > len(self._buffer) - self._at:
-            count -= len(self._buffer) - self._at
-            self.position += len(self._buffer) - self._at
-            self._buffer, self._at = self._more(), 0
-            if not self._buffer:
-                return False
-        self._at += count
-        self.position += count
-        return True
-
-    def blocks(self, count: int) -> Iterator[bytes]:
-        """The next `count` bytes, block by block."""
-        while count > 0 and (block := self.take(min(count, _BLOCK))):
-            count -= len(block)
-            yield block
-
-    def _more(self) -> bytes:
-        try:
-            return self._file.read(_BLOCK)
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            return b""  # a compressed file that was cut off, or damaged, ends there
+def format_of(header: bytes) -> Format:
+    """Which format a file has that begins so."""
+    if header[:_MAGIC] in PCAP:
+        return "pcap"
+    return "pcapng" if header[:_MAGIC] == PCAPNG else "other"
 
 
-class _Pcap:
-    def __init__(self, cursor: _Cursor, magic: bytes, *, compressed: bool) -> None:
-        self._cursor = cursor
-        self._compressed = compressed
-        self._order, _ = _PCAP[magic]
-        self._header = magic + cursor.take(20)
-
-    def scan(self) -> Scan:
-        if len(self._header) < 24:
-            return Scan("pcap", self._compressed, cut_off=True)
-        snaplen, link_type = struct.unpack_from(f"{self._order}II", self._header, 16)
-        records, truncated, whole, cut_off = self._walk()
-        return Scan(
-            "pcap",
-            self._compressed,
-            self._header,
-            (link_type & 0x0FFF_FFFF,),
-            snaplen,
-            records,
-            truncated,
-            whole,
-            cut_off,
-        )
-
-    def _walk(self) -> tuple[int, int, int, bool]:
-        cursor, lengths = self._cursor, struct.Struct(f"{self._order}8xII")
-        records, truncated, whole = 0, 0, cursor.position
-        while len(head := cursor.take(16)) == 16:
-            captured, length = lengths.unpack(head)
-            if captured > _LARGEST or not cursor.skip(captured):
-                return records, truncated, whole, True
-            records += 1
-            truncated += captured < length
-            whole = cursor.position
-        return records, truncated, whole, bool(head)
+def is_hardly_begun(header: bytes) -> bool:
+    """Whether a file that begins so ends inside its header: nothing can be said of it."""
+    return len(header) < _MAGIC or (len(header) < PCAP_HEADER and format_of(header) != "other")
 
 
-class _Pcapng:
-    def __init__(self, cursor: _Cursor, *, compressed: bool) -> None:
-        self._cursor = cursor
-        self._compressed = compressed
-        self._order = "<"
-        self._link_types: dict[int, None] = {}
-        self._snaplen = 0
-        self._records = 0
-        self._truncated = 0
+def _fill(stream: Stream, room: memoryview) -> int:
+    got = 0
+    while got < len(room) and (more := stream.read_into(room[got:])):
+        got += more
+    return got
 
-    def scan(self) -> Scan:
-        whole, cut_off = 0, False
-        head = _PCAPNG + self._cursor.take(4)
-        while len(head) == 8 and not cut_off:
-            cut_off = not self._block(head)
-            if not cut_off:
-                whole = self._cursor.position
-                head = self._cursor.take(8)
-        return Scan(
-            "pcapng",
-            self._compressed,
-            link_types=tuple(self._link_types),
-            snaplen=self._snaplen,
-            records=self._records,
-            truncated=self._truncated,
-            whole_bytes=whole,
-            cut_off=cut_off or 0 < len(head) < 8,
-        )
 
-    def _block(self, head: bytes) -> bool:
-        """Pass over one block; False where it is not whole."""
-        taken = 8
-        peek = b""
-        if head[:4] == _PCAPNG:
-            peek = self._cursor.take(4)
-            taken += len(peek)
-            self._order = ">" if peek == b"\x1a\x2b\x3c\x4d" else "<"
-        kind, length = struct.unpack(f"{self._order}II", head)
-        if length < 12 or length % 4 or length > _LARGEST:
-            return False
-        if kind in {_INTERFACE, _ENHANCED, _SIMPLE, _PACKET}:
-            peek = self._cursor.take(min(length - 12, 20))
-            taken += len(peek)
-        if length < taken or not self._cursor.skip(length - taken):
-            return False
-        self._count(kind, peek)
-        return True
-
-    def _count(self, kind: int, body: bytes) -> None:
-        if kind == _INTERFACE and len(body) >= 8:
-            link_type, snaplen = struct.unpack_from(f"{self._order}HxxI", body)
-            self._link_types[link_type] = None
-            self._snaplen = max(self._snaplen, snaplen)
-        elif kind in {_ENHANCED, _PACKET} and len(body) == 20:
-            captured, length = struct.unpack_from(f"{self._order}12xII", body)
-            self._truncated += captured < length
-        self._records += kind in {_ENHANCED, _SIMPLE, _PACKET}
+def _is_compressed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(_MAGIC).startswith((GZIP, ZSTD))

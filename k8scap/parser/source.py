@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from k8scap.errors import DiskFullError, UnreadableFileError
-from k8scap.parser.records import Scan, scan, whole_records
-from k8scap.parser.streams import PCAP, PCAP_HEADER, PCAPNG, open_stream
+from k8scap.parser.records import Scan, format_of, head, scan, whole_records
+from k8scap.parser.streams import PCAP, PCAP_HEADER
 from k8scap.parser.tshark import Run, blocks, command
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ class Source:
     @cached_property
     def scans(self) -> tuple[Scan, ...]:
         """The files' skeletons; raises UnreadableFileError where one cannot be opened."""
-        return tuple(_scan(path) for path in self.files)
+        scans = tuple(_scan(path) for path in self.files)
+        self.notes.update(dict.fromkeys(note for found in scans for note in found.notes))
+        return scans
 
     @property
     def records(self) -> int | None:
@@ -62,7 +64,7 @@ class Source:
 
     @property
     def cut_off(self) -> bool:
-        """Whether a file ends inside a record."""
+        """Whether a file ends inside a record, or is damaged, so that there are frames that nobody sees."""
         if self._cut_off is None:
             self._cut_off = any(s.cut_off for s in self.scans)
         return self.broke_off or self._cut_off
@@ -90,6 +92,8 @@ class Source:
         joined = Path(folder) / "joined.pcap"
         if _same_header(self.scans):
             self._join_records(joined)
+        elif self.records is not None and any(s.cut_off for s in self.scans):
+            self._write_records(joined)
         else:
             self._merge(joined)
         return joined
@@ -97,7 +101,7 @@ class Source:
     def remember_reading(self, reader: RecordReader) -> None:
         """Keep what reading the records found out, for the capture's quality."""
         self.notes.update(reader.notes)
-        self._cut_off = reader.cut_off
+        self._cut_off = reader.cut_off or reader.damaged
 
     @property
     def interface_names(self) -> Mapping[str, str]:
@@ -144,13 +148,28 @@ class Source:
             with joined.open("wb") as out:
                 out.write(header)
                 for path, found in zip(self.files, self.scans, strict=True):
-                    with whole_records(path, found) as records:
-                        out.writelines(records)
+                    out.writelines(whole_records(path, found))
         except OSError as error:
-            raise DiskFullError(
-                f"The files of {self.point} could not be joined in {joined.parent}: {error.strerror}.",
-                next_step="TMPDIR=/another/folder, or load the files one by one.",
-            ) from None
+            self._refuse_joining(error, joined)
+
+    def _write_records(self, joined: Path) -> None:
+        """Files of several kinds, where mergecap would stop in one: what we find whole."""
+        import numpy as np
+
+        from k8scap.parser.extract import write_frames
+
+        try:
+            write_frames(joined, self.files, np.arange(1, (self.records or 0) + 1))
+        except OSError as error:
+            self._refuse_joining(error, joined)
+
+    def _refuse_joining(self, error: OSError, joined: Path) -> NoReturn:
+        if error.filename is not None and error.filename != str(joined):
+            _refuse(Path(error.filename), error)
+        raise DiskFullError(
+            f"The files of {self.point} could not be joined in {joined.parent}: {error.strerror}.",
+            next_step="TMPDIR=/another/folder, or load the files one by one.",
+        ) from None
 
     def _merge(self, joined: Path) -> None:
         """Formats or link types differ: mergecap, which comes with tshark, writes one pcapng."""
@@ -168,41 +187,36 @@ class Source:
 
 
 def _head(path: Path) -> bytes:
-    """The first bytes, unpacked."""
-    room = bytearray(PCAP_HEADER)
     try:
-        stream = open_stream(path)
-        try:
-            got = 0
-            while got < len(room) and (more := stream.read_into(memoryview(room)[got:])):
-                got += more
-        finally:
-            stream.close()
+        return head(path)
     except OSError as error:
-        raise UnreadableFileError(
-            f"{path} cannot be read: {error.strerror}.", path=str(path), next_step=f"ls -l {path}"
-        ) from None
-    return bytes(room[:got])
-
-
-def _is_well_known(header: bytes) -> bool:
-    """A pcapng, or a pcap of a common link type: whoever reads it will manage."""
-    if header[:4] == PCAPNG:
-        return True
-    if header[:4] not in PCAP:
-        return False
-    big, _ = PCAP[header[:4]]
-    link_type = struct.unpack_from(">I" if big else "<I", header, 20)[0] & 0x03FF_FFFF
-    return link_type in _WELL_KNOWN_LINK_TYPES
+        _refuse(path, error)
 
 
 def _scan(path: Path) -> Scan:
     try:
         return scan(path)
     except OSError as error:
+        _refuse(path, error)
+
+
+def _refuse(path: Path, error: OSError) -> NoReturn:
+    if isinstance(error, FileNotFoundError):
         raise UnreadableFileError(
-            f"{path} cannot be read: {error.strerror}.", path=str(path), next_step=f"ls -l {path}"
+            f"{path} is no longer there.", path=str(path), next_step="load it from where it is."
         ) from None
+    raise UnreadableFileError(
+        f"{path} cannot be read: {error.strerror}.", path=str(path), next_step=f"ls -l {path}"
+    ) from None
+
+
+def _is_well_known(header: bytes) -> bool:
+    """A pcapng, or a pcap of a common link type: whoever reads it will manage."""
+    if format_of(header) != "pcap":
+        return format_of(header) == "pcapng"
+    big, _ = PCAP[header[:4]]
+    link_type = struct.unpack_from(">I" if big else "<I", header, 20)[0] & 0x03FF_FFFF
+    return link_type in _WELL_KNOWN_LINK_TYPES
 
 
 def _same_header(scans: tuple[Scan, ...]) -> bool:

@@ -12,6 +12,8 @@ from reference import CAPTURES, HEADER, VERDICTS, record_ends, same_rows, verdic
 
 from k8scap import load
 from k8scap.errors import UnreadableFileError
+from k8scap.model import Counters, Manifest
+from k8scap.recording import manifest_path, write_manifest
 from k8scap.schema import PACKETS
 
 
@@ -51,6 +53,35 @@ def test_a_rotated_file_that_breaks_off_does_not_hide_the_next(tmp_path):
     cap = load(first, second)
     assert len(cap.packets) == len(verdicts()) - 1
     assert cap.quality.cut_off
+
+
+def damaged_after(count):
+    """VERDICTS with a record of 300,000 bytes, more than there can be, behind `count` others."""
+    data, end = VERDICTS.read_bytes(), record_ends(VERDICTS.read_bytes())[count - 1]
+    return data[:end] + struct.pack("<IIII", 1, 0, 300_000, 300_000) + bytes(300_000) + data[end:]
+
+
+@pytest.mark.parametrize("form", ["pcap", "pcapng"])
+@pytest.mark.parametrize("engine", ["columnar", "pyshark"])
+def test_a_rotated_file_that_is_damaged_does_not_hide_the_next(tmp_path, form, engine):
+    """Whoever is asked, the packets table or tshark, there are the same frames."""
+    (tmp_path / "web.0001.pcap").write_bytes(damaged_after(3))
+    second = tmp_path / f"web.0002.{form}"
+    subprocess.run(["editcap", "-F", form, VERDICTS, second], check=True)
+    cap = load(*tmp_path.iterdir(), engine=engine)
+    assert (len(cap.packets), len(cap.fields("frame.len"))) == (41, 41)
+    assert any("web.0001.pcap is damaged" in note for note in cap.quality.notes)
+
+
+@pytest.mark.parametrize("engine", ["columnar", "pyshark"])
+def test_a_capture_that_is_damaged_in_the_middle_is_never_complete(tmp_path, engine):
+    """Whatever its manifest says was written."""
+    path = tmp_path / "web.pcap"
+    path.write_bytes(damaged_after(10))
+    counters = Counters(captured=39, received=39, dropped=0, on_disk=39)
+    write_manifest(manifest_path(path), Manifest(name="web", point="web", counters=counters))
+    quality = load(path, engine=engine).quality
+    assert (quality.frames, quality.complete, quality.cut_off) == (10, False, True)
 
 
 def test_an_error_in_reading_names_the_file(tmp_path):
