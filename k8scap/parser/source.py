@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _WELL_KNOWN_LINK_TYPES = frozenset({0, 1, 12, 14, 101, 105, 108, 113, 127, 228, 229, 276})
 _USER_LINK_TYPE = 147
 """LINKTYPE_USER0, free for private use: tshark reads the records and leaves the bytes alone."""
+_ONE_FRAME = ("-c", "1", "-T", "fields", "-e", "frame.number")
 
 
 class Source:
@@ -39,8 +40,8 @@ class Source:
         self.point = point or recording.point
         self.notes: dict[str, None] = {}
         self.broke_off = False
-        self._unknown_link_type = False
         self._cut_off: bool | None = None
+        self._link_types: set[int] = set()
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -71,7 +72,7 @@ class Source:
 
     def check(self) -> None:
         """Raise UnreadableFileError where a file is no capture at all; only heads are read."""
-        for i, path in enumerate(self.files):
+        for path in self.files:
             header = _head(path)
             if header[:4] in PCAP and len(header) < PCAP_HEADER:
                 raise UnreadableFileError(
@@ -79,20 +80,23 @@ class Source:
                     path=str(path),
                     next_step="capture again.",
                 )
-            if not _is_well_known(header):
-                self._ask_tshark(path, self.scans[i])
+            if format_of(header) == "other":
+                self._ask_tshark(path)
+            elif format_of(header) == "pcap":
+                self._link_types.add(_link_type(header))
 
     @cached_property
     def path(self) -> Path:
         """The one file for tshark. A joined one lives as long as this object."""
-        if len(self.files) == 1 and not self._unknown_link_type:
+        unknown = self._unknown_link_types()
+        if len(self.files) == 1 and not unknown:
             return self.files[0]
         folder = tempfile.mkdtemp(prefix="k8scap-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         joined = Path(folder) / "joined.pcap"
         if _same_header(self.scans):
-            self._join_records(joined)
-        elif self.records is not None and any(s.cut_off for s in self.scans):
+            self._join_records(joined, link_type=_USER_LINK_TYPE if unknown else None)
+        elif self.records is not None and (unknown or any(s.cut_off for s in self.scans)):
             self._write_records(joined)
         else:
             self._merge(joined)
@@ -126,24 +130,29 @@ class Source:
             f"{refused} cannot be read: {run.sentence}", path=str(refused), next_step=f"capinfos {refused}"
         )
 
-    def _ask_tshark(self, path: Path, found: Scan) -> None:
-        """Neither pcap nor pcapng, or an uncommon link type: whether tshark knows it."""
-        run = Run()
-        for _ in blocks(command(path, ["-c", "1", "-T", "fields", "-e", "frame.number"]), run=run):
-            pass
-        if found.format == "pcap" and run.complains_of("network type"):
-            self._unknown_link_type = True
-            link_type = found.link_types[0]
-            note = f"Wireshark does not know link type {link_type}: its frames have times and lengths only."
-            self.notes[note] = None
-        elif run.returncode and not (found.records or run.cut_off):
+    def _ask_tshark(self, path: Path) -> None:
+        """Neither pcap nor pcapng: whether tshark knows it."""
+        run = _run(command(path, _ONE_FRAME))
+        if run.returncode and not run.cut_off:
             self.refuse(run, path)
 
-    def _join_records(self, joined: Path) -> None:
+    def _unknown_link_types(self) -> set[int]:
+        """Those that tshark refuses to read in a pcap, with a note: it is asked about uncommon ones."""
+        link_types = self._link_types
+        if len(self.files) > 1:
+            link_types = {link_type for found in self.scans for link_type in found.link_types}
+        unknown = {n for n in link_types - _WELL_KNOWN_LINK_TYPES if not _tshark_knows(n)}
+        for link_type in sorted(unknown):
+            note = f"Wireshark does not know link type {link_type}: its frames have times and lengths only."
+            self.notes[note] = None
+        return unknown
+
+    def _join_records(self, joined: Path, *, link_type: int | None) -> None:
+        """Pcap files of one kind: their records, byte by byte; `link_type` in the place of theirs."""
         header = self.scans[0].header
-        if self._unknown_link_type:
+        if link_type is not None:
             order = ">" if header[0] == 0xA1 else "<"
-            header = header[:20] + struct.pack(f"{order}I", _USER_LINK_TYPE)
+            header = header[:20] + struct.pack(f"{order}I", link_type)
         try:
             with joined.open("wb") as out:
                 out.write(header)
@@ -153,7 +162,10 @@ class Source:
             self._refuse_joining(error, joined)
 
     def _write_records(self, joined: Path) -> None:
-        """Files of several kinds, where mergecap would stop in one: what we find whole."""
+        """Files of several kinds, where mergecap refuses one or would stop in it: what we find whole.
+
+        In a pcapng tshark passes over what it does not know.
+        """
         import numpy as np
 
         from k8scap.parser.extract import write_frames
@@ -173,10 +185,9 @@ class Source:
 
     def _merge(self, joined: Path) -> None:
         """Formats or link types differ: mergecap, which comes with tshark, writes one pcapng."""
-        run = Run()
-        argv = ["mergecap", "-a", "-w", str(joined), "--", *(str(path.absolute()) for path in self.files)]
-        for _ in blocks(argv, run=run):
-            pass
+        run = _run(
+            ["mergecap", "-a", "-w", str(joined), "--", *(str(path.absolute()) for path in self.files)]
+        )
         if run.returncode and not joined.exists():
             raise UnreadableFileError(
                 f"{self.files[0].name} and its next files cannot be joined: {run.sentence}",
@@ -210,13 +221,26 @@ def _refuse(path: Path, error: OSError) -> NoReturn:
     ) from None
 
 
-def _is_well_known(header: bytes) -> bool:
-    """A pcapng, or a pcap of a common link type: whoever reads it will manage."""
-    if format_of(header) != "pcap":
-        return format_of(header) == "pcapng"
+def _link_type(header: bytes) -> int:
+    """A pcap's, from its header."""
     big, _ = PCAP[header[:4]]
-    link_type = struct.unpack_from(">I" if big else "<I", header, 20)[0] & 0x03FF_FFFF
-    return link_type in _WELL_KNOWN_LINK_TYPES
+    return int.from_bytes(header[20:24], "big" if big else "little") & 0x03FF_FFFF
+
+
+def _tshark_knows(link_type: int) -> bool:
+    """Ask it to read a pcap of this link type that has no packets."""
+    with tempfile.TemporaryDirectory(prefix="k8scap-") as folder:
+        probe = Path(folder) / "probe.pcap"
+        probe.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 0x40000, link_type))
+        return not _run(command(probe, _ONE_FRAME)).complains_of("network type")
+
+
+def _run(argv: list[str]) -> Run:
+    """Run to its end what prints nothing that is wanted."""
+    run = Run()
+    for _ in blocks(argv, run=run):
+        pass
+    return run
 
 
 def _same_header(scans: tuple[Scan, ...]) -> bool:

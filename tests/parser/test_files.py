@@ -191,6 +191,37 @@ def test_frames_of_an_unknown_link_type_have_times_and_lengths(tmp_path):
     assert any("9999" in note for note in cap.quality.notes)
 
 
+def as_link_type(number, data=None):
+    """VERDICTS, or another pcap, as if it came from a link of this type."""
+    data = VERDICTS.read_bytes() if data is None else data
+    return data[:20] + struct.pack("<I", number) + data[HEADER:]
+
+
+@pytest.mark.parametrize("kinds", [(1, 9999), (9999, 1), (9999, 9998), (9999, 9999)])
+def test_a_ring_may_have_files_of_an_unknown_link_type(tmp_path, kinds):
+    for number, kind in enumerate(kinds, 1):
+        (tmp_path / f"web.000{number}.pcap").write_bytes(as_link_type(kind))
+    cap = load(*tmp_path.iterdir())
+    lengths = [*verdicts()["length"], *verdicts()["length"]]
+    assert cap.packets["length"].tolist() == lengths
+    assert cap.packets["protocol"].notna().sum() == 38 * kinds.count(1)
+    assert cap.fields("frame.len")["frame.len"].tolist() == [str(length) for length in lengths]
+    assert all(any(str(kind) in note for note in cap.quality.notes) for kind in {*kinds} - {1})
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_a_pcapng_may_have_interfaces_of_an_unknown_link_type(tmp_path, files):
+    section = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1))
+    interfaces = b"".join(block(1, struct.pack("<HHI", link_type, 0, 0)) for link_type in (1, 9999))
+    packets = b"".join(block(6, struct.pack("<IIIII", i, 0, 5, 60, 60) + bytes(60)) for i in (0, 1, 0))
+    for number in range(files):
+        (tmp_path / f"two.000{number}.pcapng").write_bytes(section + interfaces + packets)
+    cap = load(*tmp_path.iterdir())
+    assert cap.packets["src_mac"].notna().tolist() == [True, False, True] * files
+    assert len(cap.fields("frame.len")) == 3 * files
+    assert any("9999" in note for note in cap.quality.notes)
+
+
 def test_a_name_that_looks_like_an_option_is_a_file(tmp_path, monkeypatch):
     shutil.copy(VERDICTS, tmp_path / "-r.pcap")
     monkeypatch.chdir(tmp_path)
