@@ -249,12 +249,13 @@ def load(
 ) -> Capture:
     """Open capture files (pcap, pcapng, either compressed with gzip or zstd, and whatever else tshark reads).
 
-    Rotated files of one name in one folder are one capture point, their frames numbered on. `columns`
-    are those of the packets table that will be needed (all); `where` is a Wireshark display filter;
-    `between` two times with a zone (datetimes, or text in ISO 8601). `decode_as` is tshark's:
-    {"tcp.port==8888": "http"}. `engine` makes the packets table: "columnar" is ours, "pyshark" asks tshark
-    for every column, thousands of times slower, with the same answers. Raises UnreadableFileError,
-    FilterError, UsageError, ToolMissingError.
+    Rotated files of one name in one folder are one capture point, their frames numbered on; a file that has
+    hardly begun, as that of a ring which is still being written, is left out with a note. `columns` are
+    those of the packets table that will be needed (all); `where` is a Wireshark display filter; `between` two
+    times with a zone (datetimes, or text in ISO 8601). `decode_as` is tshark's: {"tcp.port==8888": "http"}.
+    `engine` makes the packets table: "columnar" is ours, "pyshark" asks tshark for every column, thousands of
+    times slower, with the same answers. Raises UnreadableFileError, FilterError, UsageError,
+    ToolMissingError.
     """
     check_engine(engine)
     if not files:

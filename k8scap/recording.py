@@ -86,7 +86,7 @@ def open_recordings(paths: Iterable[str | Path]) -> tuple[Recording, ...]:
     """Group capture files into recordings: the files of one name in one folder are one point.
 
     A file that is given twice, by whatever path, counts once. Raises UnreadableFileError for a path that is
-    not a readable file.
+    not a readable file, and where all files of a recording are empty.
     """
     groups: dict[Path, list[Path]] = {}
     known: set[Path] = set()
@@ -96,8 +96,13 @@ def open_recordings(paths: Iterable[str | Path]) -> tuple[Recording, ...]:
         if (resolved := path.resolve()) not in known:
             known.add(resolved)
             groups.setdefault(path.parent.resolve() / recording_name(path), []).append(path)
-    ordered = [sorted(files, key=_in_order) for files in groups.values()]
-    return tuple(Recording(tuple(files), read_manifest(manifest_path(files[0]))) for files in ordered)
+    return tuple(_recording(sorted(files, key=_in_order)) for files in groups.values())
+
+
+def _recording(files: list[Path]) -> Recording:
+    if not any(path.stat().st_size for path in files):
+        raise UnreadableFileError(f"{files[0]} is empty.", path=str(files[0]), next_step="capture again.")
+    return Recording(tuple(files), read_manifest(manifest_path(files[0])))
 
 
 def _in_order(path: Path) -> tuple[list[str | int], str]:
@@ -127,5 +132,3 @@ def _check_readable(path: Path) -> None:
             path=str(path),
             next_step=f"cat {shlex.quote(str(path))} > capture.pcap",
         )
-    if not path.stat().st_size:
-        raise UnreadableFileError(f"{path} is empty.", path=str(path), next_step="capture again.")

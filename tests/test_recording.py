@@ -55,6 +55,25 @@ def test_files_of_one_folder_are_one_recording_however_they_are_written(tmp_path
     assert (cap.points, seconds(cap.packets)) == (("web",), [1, 2])
 
 
+@pytest.mark.parametrize("engine", ["columnar", "pyshark"])
+@pytest.mark.parametrize("size", [0, 2, 10, 23])
+def test_a_ring_that_is_still_written_is_read_as_far_as_it_came(tmp_path, size, engine):
+    (tmp_path / "web.0001.pcap").write_bytes(VERDICTS.read_bytes())
+    (tmp_path / "web.0002.pcap").write_bytes(HEADER[:size])
+    cap = load(tmp_path / "web.0001.pcap", tmp_path / "web.0002.pcap", engine=engine)
+    assert (len(cap.packets), len(cap.fields("frame.len"))) == (38, 38)
+    assert any("web.0002.pcap" in note for note in cap.quality.notes)
+    assert cap.quality.cut_off == (size > 0)
+
+
+@pytest.mark.parametrize("sizes", [(0, 0), (0, 10), (10, 2)])
+def test_a_ring_without_a_whole_header_is_refused(tmp_path, sizes):
+    for number, size in enumerate(sizes):
+        (tmp_path / f"web.000{number}.pcap").write_bytes(HEADER[:size])
+    with pytest.raises(UnreadableFileError, match=r"web\.0000\.pcap"):
+        load(*tmp_path.iterdir())
+
+
 @pytest.mark.timeout(60)
 def test_a_pipe_is_refused_with_the_command_that_keeps_it(tmp_path):
     pipe = tmp_path / "fifo.pcap"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from k8scap.errors import DiskFullError, UnreadableFileError
-from k8scap.parser.records import Scan, format_of, head, scan, whole_records
-from k8scap.parser.streams import PCAP, PCAP_HEADER
+from k8scap.parser.records import Scan, format_of, head, is_hardly_begun, scan, whole_records
+from k8scap.parser.streams import PCAP
 from k8scap.parser.tshark import Run, blocks, command
 
 if TYPE_CHECKING:
@@ -25,27 +25,25 @@ if TYPE_CHECKING:
 _WELL_KNOWN_LINK_TYPES = frozenset({0, 1, 12, 14, 101, 105, 108, 113, 127, 228, 229, 276})
 _USER_LINK_TYPE = 147
 """LINKTYPE_USER0, free for private use: tshark reads the records and leaves the bytes alone."""
+_EMPTY = "is empty"
 _ONE_FRAME = ("-c", "1", "-T", "fields", "-e", "frame.number")
 
 
 class Source:
     """What one capture point wrote, for the parser.
 
-    `notes` are sentences on what could not be read, `broke_off` says that reading ended too early; both
-    grow as tshark reads.
+    `files` are those that something can be read of. `notes` are sentences on what could not be read,
+    `broke_off` says that reading ended too early; both grow as tshark reads.
     """
 
     def __init__(self, recording: Recording, *, point: str | None = None) -> None:
         self.recording = recording
+        self.files: tuple[Path, ...] = recording.files
         self.point = point or recording.point
         self.notes: dict[str, None] = {}
         self.broke_off = False
         self._cut_off: bool | None = None
         self._link_types: set[int] = set()
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return self.recording.files
 
     @property
     def manifest(self) -> Manifest | None:
@@ -71,19 +69,27 @@ class Source:
         return self.broke_off or self._cut_off
 
     def check(self) -> None:
-        """Raise UnreadableFileError where a file is no capture at all; only heads are read."""
+        """Leave out files that have hardly begun, as a ring's last one; only heads are read.
+
+        Raises UnreadableFileError where all are so, and where a file is no capture at all.
+        """
+        heads = {path: _head(path) for path in self.recording.files}
+        self.files = tuple(path for path, header in heads.items() if not is_hardly_begun(header))
+        left_out = {path: _what_is_missing(path) for path in heads if path not in self.files}
+        if not self.files:
+            path, what = next(iter(left_out.items()))
+            raise UnreadableFileError(
+                f"{path} {what}: there is no packet in it.", path=str(path), next_step="capture again."
+            )
+        for path, what in left_out.items():
+            note = f"{path.name} {what}, and was left out: a file that is still being written may look so."
+            self.notes[note] = None
+            self.broke_off = self.broke_off or what != _EMPTY
         for path in self.files:
-            header = _head(path)
-            if header[:4] in PCAP and len(header) < PCAP_HEADER:
-                raise UnreadableFileError(
-                    f"{path} ends inside its header: there is no packet in it.",
-                    path=str(path),
-                    next_step="capture again.",
-                )
-            if format_of(header) == "other":
+            if format_of(heads[path]) == "other":
                 self._ask_tshark(path)
-            elif format_of(header) == "pcap":
-                self._link_types.add(_link_type(header))
+            elif format_of(heads[path]) == "pcap":
+                self._link_types.add(_link_type(heads[path]))
 
     @cached_property
     def path(self) -> Path:
@@ -219,6 +225,10 @@ def _refuse(path: Path, error: OSError) -> NoReturn:
     raise UnreadableFileError(
         f"{path} cannot be read: {error.strerror}.", path=str(path), next_step=f"ls -l {path}"
     ) from None
+
+
+def _what_is_missing(path: Path) -> str:
+    return "ends inside its header" if path.stat().st_size else _EMPTY
 
 
 def _link_type(header: bytes) -> int:
