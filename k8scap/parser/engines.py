@@ -47,20 +47,18 @@ def check_engine(engine: str) -> None:
 
 
 def read_packets(sources: Sequence[Source], selection: Selection, *, engine: str) -> pd.DataFrame:
-    """The packets table; what the columnar engine cannot read goes to the other one, with a note."""
-    if engine == "columnar" and not _changes_tunnels(selection):
-        try:
-            return _read_columnar(sources, selection)
-        except BeyondThisEngineError as beyond:
-            _note(sources, beyond)
-    from k8scap.parser import pyshark_engine
+    """The packets table; a point that the columnar engine cannot read goes to the other one, with a note."""
+    if engine != "columnar" or _changes_tunnels(selection):
+        return _read_by_tshark(sources, selection)
+    try:
+        return _read_columnar(sources, selection)
+    except BeyondThisEngineError as beyond:
+        if len(sources) == 1:
+            _note(sources[0], beyond)
+            return _read_by_tshark(sources, selection)
+    from k8scap.parser.joining import joined
 
-    return pyshark_engine.read_packets(
-        sources,
-        columns=selection.columns,
-        where=selection.display_filter,
-        decode_as=selection.decode_as,
-    )
+    return joined([read_packets([source], selection, engine=engine) for source in sources])
 
 
 def iter_packets(
@@ -68,21 +66,46 @@ def iter_packets(
 ) -> Iterator[pd.DataFrame]:
     """The packets table in pieces of `chunk` frames read each, one at the least.
 
-    Where the columnar engine meets what it cannot read, the other one goes on behind the last piece.
+    Where the columnar engine meets what it cannot read, the other one goes on behind the last piece, with
+    that point alone.
     """
-    given: dict[str, int] = {}
-    if engine == "columnar" and not _changes_tunnels(selection):
-        try:
-            for source, piece in _iter_columnar(sources, chunk, selection):
-                given[source.point] = int(piece.index[-1]) if len(piece) else given.get(source.point, 0)
-                yield piece
-        except BeyondThisEngineError as beyond:
-            _note(sources, beyond)
-        else:
+    if engine != "columnar" or _changes_tunnels(selection):
+        yield from _cut(_read_by_tshark(sources, selection), chunk)
+    else:
+        yield from _iter_behind({}, sources, chunk, selection)
+
+
+def _iter_behind(
+    given: dict[str, int], sources: Sequence[Source], chunk: int, selection: Selection
+) -> Iterator[pd.DataFrame]:
+    """Pieces of what comes behind the points' last frames that were `given`, which is kept up to date."""
+    try:
+        for source, piece in _iter_columnar(sources, chunk, selection):
+            yield from _behind(given, source, piece)
+    except BeyondThisEngineError as beyond:
+        if len(sources) == 1:
+            _note(sources[0], beyond)
+            for piece in _cut(_read_by_tshark(sources, selection), chunk):
+                yield from _behind(given, sources[0], piece)
             return
-    table = read_packets(sources, selection, engine="pyshark")
-    if given:
-        table = table[table.index.to_numpy() > _last_given(table, given)]
+    else:
+        return
+    reached = max((i for i, source in enumerate(sources) if source.point in given), default=0)
+    for source in sources[reached:]:
+        yield from _iter_behind(given, [source], chunk, selection)
+
+
+def _behind(given: dict[str, int], source: Source, piece: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    last = given.get(source.point, 0)
+    if len(piece) and piece.index[0] <= last:
+        piece = piece[piece.index > last]
+        if not len(piece):
+            return
+    given[source.point] = int(piece.index[-1]) if len(piece) else last
+    yield piece
+
+
+def _cut(table: pd.DataFrame, chunk: int) -> Iterator[pd.DataFrame]:
     for first in range(0, max(len(table), 1), chunk):
         yield table.iloc[first : first + chunk]
 
@@ -98,13 +121,15 @@ def narrowed(
     return selecting.narrowed(table, where, sources)
 
 
-def _last_given(table: pd.DataFrame, given: dict[str, int]) -> np.ndarray:
-    """For each row, the number of its point's last frame that was given already."""
-    import numpy as np
+def _read_by_tshark(sources: Sequence[Source], selection: Selection) -> pd.DataFrame:
+    from k8scap.parser import pyshark_engine
 
-    if "point" not in table:
-        return np.full(len(table), max(given.values()))
-    return table["point"].astype("str").map(given).fillna(0).to_numpy()
+    return pyshark_engine.read_packets(
+        sources,
+        columns=selection.columns,
+        where=selection.display_filter,
+        decode_as=selection.decode_as,
+    )
 
 
 def _read_columnar(sources: Sequence[Source], selection: Selection) -> pd.DataFrame:
@@ -166,6 +191,7 @@ def _changes_tunnels(selection: Selection) -> bool:
     return any(name in TUNNELS for name in selection.decode_as.values())
 
 
-def _note(sources: Sequence[Source], beyond: Exception) -> None:
-    for source in sources:
-        source.notes[f"Read by tshark, slowly: {beyond}, and the columnar engine knows no such."] = None
+def _note(source: Source, beyond: Exception) -> None:
+    source.notes[
+        f"{source.point} was read by tshark, slowly: {beyond}, and the columnar engine knows no such."
+    ] = None
