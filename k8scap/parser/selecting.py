@@ -16,6 +16,7 @@ import numpy as np
 from k8scap.parser import columnar_engine
 from k8scap.parser.dissect import read_fields
 from k8scap.parser.extract import write_frames
+from k8scap.parser.joining import joined
 from k8scap.parser.source import Source
 from k8scap.parser.where import compile_filter
 from k8scap.recording import Recording
@@ -52,7 +53,7 @@ def read_selected(
         parts.append(piece[judgement.mask | judgement.unsure])
         unsure[source].append(piece.index.to_numpy()[judgement.unsure])
         alone &= judgement.alone
-    table = _joined(parts)
+    table = joined(parts)
     kept = np.ones(len(table), bool)
     for source, some in unsure.items():
         if len(asked := np.concatenate([[], *some]).astype(np.int64)):
@@ -151,12 +152,3 @@ def _passing(source: Source, text: str, numbers: np.ndarray, *, alone: bool) -> 
         return passed
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _joined(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    """Pieces one after the other; the last one has all categories."""
-    import pandas as pd
-
-    dtypes = parts[-1].dtypes
-    words = dtypes[dtypes == "category"]
-    return pd.concat([part.astype(words.to_dict()) for part in parts[:-1]] + parts[-1:])
