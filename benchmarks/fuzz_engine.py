@@ -42,7 +42,7 @@ _WARM = 3
 
 def templates() -> list[tuple[int, bytes]]:
     """Link type and bytes of packets to begin with."""
-    from k8scap.parser.record_reader import RecordReader
+    from k8scap.parser.records.reader import RecordReader
 
     found = []
     for path in CAPTURES:
@@ -100,8 +100,8 @@ def rows_of_their_own(batch: list[tuple[int, bytes, int]]) -> None:
 def numbers_of(batch: list[tuple[int, bytes, int]], buffer: Any, start: Any, sizes: Any) -> Any:
     """All numbers of the frames, with a state of their own."""
     from k8scap.parser.columnar import _ROWS, SIZE, decode, first_layers, follow
-    from k8scap.parser.places import FOLLOWED
-    from k8scap.parser.state import new_state, reserve_state
+    from k8scap.parser.conversations.state import new_state, reserve_state
+    from k8scap.parser.table.places import FOLLOWED
 
     layers = first_layers()[np.array([link_type for link_type, _, _ in batch])]
     length = np.array([claimed for _, _, claimed in batch], np.int64)
@@ -130,7 +130,7 @@ def broken_file(draw: Any, originals: list[bytes]) -> bytes:
 
 def records_inside(content: bytes, most: int, path: Path) -> None:
     """Read one file, so many records at a time."""
-    from k8scap.parser.record_reader import RecordReader
+    from k8scap.parser.records.reader import RecordReader
 
     path.write_bytes(content)
     reader = RecordReader([path], most_records=most)

@@ -178,7 +178,7 @@ class Capture:
 
         Raises UsageError where there is no such frame, or where there are several points and none is named.
         """
-        from k8scap.parser.dissect import read_packet
+        from k8scap.parser.reference.dissect import read_packet
 
         return read_packet(self._source(point), number, decode_as=self._selection.decode_as)
 
@@ -220,7 +220,7 @@ class Capture:
         return self._fields(source, _DNS, "dns")
 
     def _fields(self, source: Source, names: Sequence[str], where: str) -> pd.DataFrame:
-        from k8scap.parser.dissect import read_fields
+        from k8scap.parser.reference.dissect import read_fields
 
         chosen = both(self._selection.display_filter, where)
         return read_fields(source, names, where=chosen, decode_as=self._selection.decode_as)

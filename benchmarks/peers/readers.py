@@ -48,8 +48,8 @@ def with_tshark_few(path: str) -> Work:
 
 def with_tshark_schema(path: str) -> Work:
     """The command of engine="pyshark", without what we do with its output."""
-    from k8scap.parser.chunk import FORMAT, PROTOCOLS
-    from k8scap.parser.tshark import command
+    from k8scap.parser.reference.chunk import FORMAT, PROTOCOLS
+    from k8scap.parser.reference.tshark import command
     from k8scap.schema import CHECKSUM_PREFERENCES, PACKETS
 
     fields = dict.fromkeys([PROTOCOLS, *(field for column in PACKETS for field in column.fields)])

@@ -13,20 +13,20 @@ import numpy as np
 
 from k8scap.parser.ahead import ahead, in_step
 from k8scap.parser.beyond import BeyondThisEngineError
+from k8scap.parser.conversations.follow import follow
+from k8scap.parser.conversations.state import new_state, reserve_state
 from k8scap.parser.decode.facts import SIZE
 from k8scap.parser.decode.walk import ROWS_A_FRAME, decode, first_layers
-from k8scap.parser.follow import follow
-from k8scap.parser.places import PLACES
-from k8scap.parser.record_reader import RecordReader
-from k8scap.parser.state import new_state, reserve_state
-from k8scap.parser.vocabulary import Known, known
+from k8scap.parser.records.reader import RecordReader
+from k8scap.parser.table.places import PLACES
+from k8scap.parser.table.vocabulary import Known, known
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
-    from k8scap.parser.record_reader import Block
-    from k8scap.parser.state import State
+    from k8scap.parser.conversations.state import State
+    from k8scap.parser.records.reader import Block
 
 MOST_FRAMES = 4096
 """Frames a step: their numbers stay in the processor's cache, and steps are few."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from k8scap.errors import UnreadableFileError
-from k8scap.parser.builder import Builder
 from k8scap.parser.columnar import MOST_FRAMES, FrameReader
 from k8scap.parser.progress import counting
+from k8scap.parser.table.builder import Builder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

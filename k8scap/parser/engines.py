@@ -56,7 +56,7 @@ def read_packets(sources: Sequence[Source], selection: Selection, *, engine: str
         if len(sources) == 1:
             _note(sources[0], beyond)
             return _read_by_tshark(sources, selection)
-    from k8scap.parser.joining import joined
+    from k8scap.parser.table.joining import joined
 
     return joined([read_packets([source], selection, engine=engine) for source in sources])
 
@@ -122,7 +122,7 @@ def narrowed(
 
 
 def _read_by_tshark(sources: Sequence[Source], selection: Selection) -> pd.DataFrame:
-    from k8scap.parser import pyshark_engine
+    from k8scap.parser.reference import pyshark_engine
 
     return pyshark_engine.read_packets(
         sources,
@@ -180,7 +180,7 @@ def _chosen(source: Source, selection: Selection) -> np.ndarray | None:
     """The frames that the filter lets pass, as tshark numbers them; None where there is no filter."""
     if not selection.where:
         return None
-    from k8scap.parser.dissect import read_fields
+    from k8scap.parser.reference.dissect import read_fields
 
     frames = read_fields(source, [], where=selection.where, decode_as=selection.decode_as)
     return frames.index.to_numpy()

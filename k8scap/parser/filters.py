@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from k8scap.errors import FilterError, UsageError
-from k8scap.parser.tshark import Run, blocks, command
+from k8scap.parser.reference.tshark import Run, blocks, command
 from k8scap.parser.where import compile_filter
 
 _NO_PACKETS = bytes.fromhex("d4c3b2a1020004000000000000000000ffff000001000000")

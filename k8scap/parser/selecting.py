@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from k8scap.parser import columnar_engine
-from k8scap.parser.dissect import read_fields
-from k8scap.parser.extract import write_frames
-from k8scap.parser.joining import joined
+from k8scap.parser.records.extract import write_frames
+from k8scap.parser.reference.dissect import read_fields
 from k8scap.parser.source import Source
+from k8scap.parser.table.joining import joined
 from k8scap.parser.where import compile_filter
 from k8scap.recording import Recording
 from k8scap.schema import PACKET_COLUMNS

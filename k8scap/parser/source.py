@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from k8scap.errors import DiskFullError, UnreadableFileError
-from k8scap.parser.records import Scan, format_of, head, is_hardly_begun, scan, whole_records
-from k8scap.parser.streams import PCAP
-from k8scap.parser.tshark import Run, blocks, command
+from k8scap.parser.records.scan import Scan, format_of, head, is_hardly_begun, scan, whole_records
+from k8scap.parser.records.streams import PCAP
+from k8scap.parser.reference.tshark import Run, blocks, command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from k8scap.model import Manifest
-    from k8scap.parser.record_reader import RecordReader
+    from k8scap.parser.records.reader import RecordReader
     from k8scap.recording import Recording
 
 _WELL_KNOWN_LINK_TYPES = frozenset({0, 1, 12, 14, 101, 105, 108, 113, 127, 228, 229, 276})
@@ -174,7 +174,7 @@ class Source:
         """
         import numpy as np
 
-        from k8scap.parser.extract import write_frames
+        from k8scap.parser.records.extract import write_frames
 
         try:
             write_frames(joined, self.files, np.arange(1, (self.records or 0) + 1))

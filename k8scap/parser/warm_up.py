@@ -62,10 +62,10 @@ def _read_tiny_captures() -> bool:
 
 
 def _read(path: Path) -> None:
-    from k8scap.parser.builder import Builder
     from k8scap.parser.columnar import FrameReader
-    from k8scap.parser.interning import new_table, reserve
+    from k8scap.parser.conversations.interning import new_table, reserve
     from k8scap.parser.source import Source
+    from k8scap.parser.table.builder import Builder
     from k8scap.recording import Recording
 
     source = Source(Recording((path,)))

@@ -9,7 +9,7 @@ import pytest
 from reference import CAPTURES, VERDICTS
 from test_record_reader import block, interface, option, packet, section
 
-from k8scap.parser.extract import write_frames
+from k8scap.parser.records.extract import write_frames
 
 FIELDS = (
     "frame.time_epoch", "frame.len", "frame.cap_len", "frame.interface_name", "frame.packet_flags_direction",

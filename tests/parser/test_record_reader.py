@@ -13,7 +13,7 @@ import pytest
 from reference import CAPTURES, VERDICTS, record_ends, same_rows, verdicts
 
 import k8scap
-from k8scap.parser.record_reader import RecordReader
+from k8scap.parser.records.reader import RecordReader
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "captures" / "connection-refused.pcap"
 

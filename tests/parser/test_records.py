@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k8scap.parser.records import scan, whole_records
+from k8scap.parser.records.scan import scan, whole_records
 
 CAPTURES = Path(__file__).parent.parent / "data" / "captures"
 PCAP = (CAPTURES / "verdicts.pcap").read_bytes()

@@ -10,7 +10,7 @@ from test_record_reader import interface, packet, section
 from k8scap import load
 from k8scap.errors import FilterError
 from k8scap.parser import selecting
-from k8scap.parser.dissect import read_fields
+from k8scap.parser.reference.dissect import read_fields
 
 SURE = ("tcp.port == 80", "frame.len > 100 or arp")
 ASKED_ALONE = ("udp.port == 53 and ip.addr == 198.18.0.1", "icmp and not udp", "vlan.id == 5")

@@ -114,6 +114,6 @@ def wait_for(condition):
 
 
 def test_rows_do_not_depend_on_where_the_output_is_cut_in_blocks(monkeypatch):
-    monkeypatch.setattr("k8scap.parser.tshark.BLOCK", 701)
+    monkeypatch.setattr("k8scap.parser.reference.tshark.BLOCK", 701)
     same_rows(load(VERDICTS).packets, verdicts())
     assert len(load(VERDICTS).fields("ip.src", "tcp.seq").dropna()) == 38

@@ -1,6 +1,6 @@
 """SOCKS (RFC 1928; version 4 as its authors wrote it): what a segment may say to a proxy, or a proxy to it.
 
-Which of it counts depends on what was said before: `parser.relays` knows.
+Which of it counts depends on what was said before: `parser.conversations.relays` knows.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from k8scap.parser import growing, vocabulary
-from k8scap.parser.categories import Categories, family
-from k8scap.parser.interface_codes import InterfaceCodes
-from k8scap.parser.places import PLACES
+from k8scap.parser.table import growing, vocabulary
+from k8scap.parser.table.categories import Categories, family
+from k8scap.parser.table.interface_codes import InterfaceCodes
+from k8scap.parser.table.places import PLACES
 from k8scap.schema import PACKETS
 
 if TYPE_CHECKING:

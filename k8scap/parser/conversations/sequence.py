@@ -9,6 +9,21 @@ from __future__ import annotations
 import numpy as np
 
 from k8scap.parser.compiling import part
+from k8scap.parser.conversations.segments import (
+    BASE,
+    COUNT,
+    IN_ORDER,
+    MOST,
+    NONE,
+    OTHERS,
+    acknowledge,
+    add_segment,
+    before_or_at,
+    beyond,
+    count_anew,
+    oldest,
+    outstanding,
+)
 from k8scap.parser.decode.facts import (
     ABSENT,
     ACK_RAW,
@@ -23,21 +38,6 @@ from k8scap.parser.decode.facts import (
     TCP_STAGE,
     WHOLE,
     WINDOW_RAW,
-)
-from k8scap.parser.segments import (
-    BASE,
-    COUNT,
-    IN_ORDER,
-    MOST,
-    NONE,
-    OTHERS,
-    acknowledge,
-    add_segment,
-    before_or_at,
-    beyond,
-    count_anew,
-    oldest,
-    outstanding,
 )
 
 (

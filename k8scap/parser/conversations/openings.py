@@ -12,9 +12,9 @@ TCP needs none of this: the first packets bind such a conversation to the pair, 
 from __future__ import annotations
 
 from k8scap.parser.compiling import part
+from k8scap.parser.conversations.interning import intern, number_of
+from k8scap.parser.conversations.state import OPENED_BY, OPENED_STREAM, SET_UP, STANDS
 from k8scap.parser.decode import facts as f
-from k8scap.parser.interning import intern, number_of
-from k8scap.parser.state import OPENED_BY, OPENED_STREAM, SET_UP, STANDS
 
 _ANY_ADDRESS, _ANY_PORT, _ANY = 1, 2, 3
 _KIND, _FAMILY = 1 << 40, 1 << 36

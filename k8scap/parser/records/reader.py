@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from k8scap.parser import record_kernels as k
-from k8scap.parser.pcapng_blocks import Section, Stretch
-from k8scap.parser.streams import PCAP, PCAP_HEADER, PCAPNG, open_stream
+from k8scap.parser.records import kernels as k
+from k8scap.parser.records.pcapng_blocks import Section, Stretch
+from k8scap.parser.records.streams import PCAP, PCAP_HEADER, PCAPNG, open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from k8scap.parser.pcapng_blocks import Interface
-    from k8scap.parser.streams import Stream
+    from k8scap.parser.records.pcapng_blocks import Interface
+    from k8scap.parser.records.streams import Stream
 
 _BLOCK = 4 << 20
 _SMALLEST_ROOM = k.LARGEST_PACKET + 64
@@ -213,7 +213,7 @@ class _File:
 
 class _PcapWalk:
     def __init__(self, header: bytes, reader: RecordReader) -> None:
-        from k8scap.parser.pcapng_blocks import Interface
+        from k8scap.parser.records.pcapng_blocks import Interface
 
         self._big, self._nanoseconds = PCAP[header[:4]]
         order = "big" if self._big else "little"

@@ -11,12 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from k8scap.parser.compiling import part
-from k8scap.parser.decode import facts as f
-from k8scap.parser.decode.sdp import MOST_MEDIA
-from k8scap.parser.decode.sip import ACK, CANCEL
-from k8scap.parser.interning import intern, number_of
-from k8scap.parser.openings import is_open_to_any, open_to_any
-from k8scap.parser.state import (
+from k8scap.parser.conversations.interning import intern, number_of
+from k8scap.parser.conversations.openings import is_open_to_any, open_to_any
+from k8scap.parser.conversations.state import (
     M_BUNDLED,
     M_CONTROL,
     M_FAMILY,
@@ -35,6 +32,9 @@ from k8scap.parser.state import (
     T_STATE,
     T_STATUS,
 )
+from k8scap.parser.decode import facts as f
+from k8scap.parser.decode.sdp import MOST_MEDIA
+from k8scap.parser.decode.sip import ACK, CANCEL
 
 _NOTHING_SEEN, _REQUEST_SEEN, _PROVISIONAL_SEEN, _FINAL_SEEN = range(4)
 _NEGOTIATED, _BY_ITSELF = 0, 1

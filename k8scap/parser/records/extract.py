@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from k8scap.errors import DiskFullError
-from k8scap.parser.record_kernels import NO_TIME
-from k8scap.parser.record_reader import RecordReader
+from k8scap.parser.records.kernels import NO_TIME
+from k8scap.parser.records.reader import RecordReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from k8scap.parser.pcapng_blocks import Interface
-    from k8scap.parser.record_reader import Block
+    from k8scap.parser.records.pcapng_blocks import Interface
+    from k8scap.parser.records.reader import Block
 
 _SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
 _COMMENT, _FLAGS, _NAME, _RESOLUTION = 1, 2, 2, 9

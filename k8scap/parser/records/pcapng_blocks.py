@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from k8scap.parser import record_kernels as k
+from k8scap.parser.records import kernels as k
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

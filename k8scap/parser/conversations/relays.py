@@ -8,9 +8,8 @@ the remote one. It looks for that connection, opens it where there is none, and 
 from __future__ import annotations
 
 from k8scap.parser.compiling import part
-from k8scap.parser.decode import facts as f
-from k8scap.parser.interning import intern
-from k8scap.parser.state import (
+from k8scap.parser.conversations.interning import intern
+from k8scap.parser.conversations.state import (
     R_CLIENT,
     R_COMMAND,
     R_DONE,
@@ -20,6 +19,7 @@ from k8scap.parser.state import (
     R_SERVER_PORT,
     R_VERSION,
 )
+from k8scap.parser.decode import facts as f
 
 _START, _WAITS, _COMMANDS, _DONE, _FAILED = range(5)
 _ASKED, _USER, _GSSAPI = _WAITS, 5, 6

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from k8scap.parser.decode.facts import ABSENT
-from k8scap.parser.places import PLACES
+from k8scap.parser.table.places import PLACES
 
 if TYPE_CHECKING:
     from k8scap.parser.columnar import Frames
-    from k8scap.parser.pcapng_blocks import Interface
+    from k8scap.parser.records.pcapng_blocks import Interface
     from k8scap.parser.source import Source
 
 _COOKED_2 = 276

@@ -12,8 +12,8 @@ from k8scap.parser.decode import protocols as p
 from k8scap.parser.decode.facts import ABSENT
 
 if TYPE_CHECKING:
-    from k8scap.parser.interning import Table
-    from k8scap.parser.state import State
+    from k8scap.parser.conversations.interning import Table
+    from k8scap.parser.conversations.state import State
 
 _IDENTIFIED = ("vxlan", "geneve", "gtp")
 """Tunnels whose number is part of their name."""

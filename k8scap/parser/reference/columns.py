@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from k8scap.parser.chunk import Chunk
+    from k8scap.parser.reference.chunk import Chunk
     from k8scap.schema import Column
 
 CHECKSUM_BAD, CHECKSUM_GOOD = "0", "1"

@@ -6,12 +6,12 @@ from collections import namedtuple
 
 import numpy as np
 
-from k8scap.parser import sequence as q
+from k8scap.parser.conversations import sequence as q
+from k8scap.parser.conversations.interning import new_table, reserve
+from k8scap.parser.conversations.segments import new_pool, reserve_segments
 from k8scap.parser.decode import facts as f
 from k8scap.parser.decode.sdp import MOST_MEDIA
-from k8scap.parser.interning import new_table, reserve
-from k8scap.parser.places import FOLLOWED
-from k8scap.parser.segments import new_pool, reserve_segments
+from k8scap.parser.table.places import FOLLOWED
 
 KEY = np.array([
     f.FLOW, f.NETWORK, f.SRC_SEEN, f.DST_SEEN, f.SRC_HIGH, f.SRC_LOW, f.DST_HIGH, f.DST_LOW, f.FROM_LOW,
@@ -47,10 +47,10 @@ State = namedtuple(  # noqa: PYI024 - Numba knows named tuples of this kind
 protocols by code, pairs (conversations) by protocol, addresses and ports. int64: protocol_of by code,
 stream_of (a pair's newest stream + 1), flows[2 x TCP streams, …], conversations[TCP streams, …], counts[2]
 (TCP and UDP streams so far), recent[RECENT, …]; standing is int8, by pair. Of conversations that wait for
-packets (`parser.openings`): openings by what is known of them, opened[openings, …] (stream + 1, the frame
+packets (`openings`): openings by what is known of them, opened[openings, …] (stream + 1, the frame
 that set it up, who did), found[2 x pairs, 2] (which one a pair's packets of one side have, as of how many).
-Of SIP (`parser.transactions`): calls by hash, addresses and ports, transactions[calls, …]; offers by frame,
-described[offers, …]. Of SOCKS (`parser.relays`): relays by TCP stream, relayed[relays, …]."""
+Of SIP (`transactions`): calls by hash, addresses and ports, transactions[calls, …]; offers by frame,
+described[offers, …]. Of SOCKS (`relays`): relays by TCP stream, relayed[relays, …]."""
 
 
 def new_state() -> State:

@@ -7,13 +7,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from k8scap.parser import sequence as q
 from k8scap.parser.compiling import kernel, part
+from k8scap.parser.conversations import sequence as q
+from k8scap.parser.conversations.interning import intern
+from k8scap.parser.conversations.openings import number_unnumbered, open_to_any_port
+from k8scap.parser.conversations.relays import relayed_port
+from k8scap.parser.conversations.segments import BASE
+from k8scap.parser.conversations.state import (
+    E_DST,
+    E_DST_CODE,
+    E_DST_MAC,
+    E_PAIR,
+    E_SIDE,
+    E_SRC,
+    E_SRC_CODE,
+    E_SRC_MAC,
+    KEY,
+    KEY_SIZE,
+    RECENT,
+    SUPERSEDED,
+    TILE,
+)
+from k8scap.parser.conversations.transactions import hear
 from k8scap.parser.decode import facts as f
 from k8scap.parser.decode.socks import SOCKS_PORT
-from k8scap.parser.interning import intern
-from k8scap.parser.openings import number_unnumbered, open_to_any_port
-from k8scap.parser.places import (
+from k8scap.parser.table.places import (
     ACK,
     ACK_RAW,
     ACK_RTT,
@@ -38,24 +56,6 @@ from k8scap.parser.places import (
     VERDICTS,
     WINDOW,
 )
-from k8scap.parser.relays import relayed_port
-from k8scap.parser.segments import BASE
-from k8scap.parser.state import (
-    E_DST,
-    E_DST_CODE,
-    E_DST_MAC,
-    E_PAIR,
-    E_SIDE,
-    E_SRC,
-    E_SRC_CODE,
-    E_SRC_MAC,
-    KEY,
-    KEY_SIZE,
-    RECENT,
-    SUPERSEDED,
-    TILE,
-)
-from k8scap.parser.transactions import hear
 
 _U32 = 0xFFFFFFFF
 

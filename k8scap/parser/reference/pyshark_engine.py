@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from k8scap.parser.chunk import FORMAT, PROTOCOLS, Chunk
-from k8scap.parser.decoders import Builder
 from k8scap.parser.progress import counting
-from k8scap.parser.tshark import Run, command, lines
+from k8scap.parser.reference.chunk import FORMAT, PROTOCOLS, Chunk
+from k8scap.parser.reference.decoders import Builder
+from k8scap.parser.reference.tshark import Run, command, lines
 from k8scap.schema import CHECKSUM_PREFERENCES, PACKETS, Column
 
 if TYPE_CHECKING:

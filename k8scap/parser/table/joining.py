@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from k8scap.parser.categories import family
+from k8scap.parser.table.categories import family
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8scap.errors import UsageError
 from k8scap.parser.progress import counting
-from k8scap.parser.tshark import Run, blocks, command, lines
+from k8scap.parser.reference.tshark import Run, blocks, command, lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

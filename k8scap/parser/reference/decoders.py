@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from k8scap.parser import columns as text
+from k8scap.parser.reference import columns as text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from k8scap.parser.chunk import Chunk
     from k8scap.parser.layers import Stack
+    from k8scap.parser.reference.chunk import Chunk
     from k8scap.parser.source import Source
     from k8scap.schema import Column
 

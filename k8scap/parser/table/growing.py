@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from k8scap.parser import storing as s
 from k8scap.parser.decode.facts import ABSENT
+from k8scap.parser.table import storing as s
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from k8scap.parser.record_reader import RecordReader
-from k8scap.parser.streams import GZIP, PCAP, PCAP_HEADER, PCAPNG, ZSTD, open_stream
+from k8scap.parser.records.reader import RecordReader
+from k8scap.parser.records.streams import GZIP, PCAP, PCAP_HEADER, PCAPNG, ZSTD, open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from k8scap.parser.streams import Stream
+    from k8scap.parser.records.streams import Stream
 
 Format = Literal["pcap", "pcapng", "other"]
 

@@ -1,0 +1,1 @@
+"""What is carried from packet to packet: numbers of addresses and conversations, TCP's state."""

@@ -1,0 +1,1 @@
+"""Capture files' bytes and records: pcap and pcapng, plain or compressed, read and written."""

@@ -1,0 +1,1 @@
+"""Numbers of frames into the columns of the packets table."""
