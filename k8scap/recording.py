@@ -96,7 +96,7 @@ def open_recordings(paths: Iterable[str | Path]) -> tuple[Recording, ...]:
         if (resolved := path.resolve()) not in known:
             known.add(resolved)
             groups.setdefault(path.parent.resolve() / recording_name(path), []).append(path)
-    return tuple(_recording(sorted(files, key=_in_order)) for files in groups.values())
+    return tuple(_recording(sorted(files, key=rotation_order)) for files in groups.values())
 
 
 def _recording(files: list[Path]) -> Recording:
@@ -105,7 +105,7 @@ def _recording(files: list[Path]) -> Recording:
     return Recording(tuple(files), read_manifest(manifest_path(files[0])))
 
 
-def _in_order(path: Path) -> tuple[list[str | int], str]:
+def rotation_order(path: Path) -> tuple[list[str | int], str]:
     """Digits count as numbers: tcpdump's `x.pcap`, `x.pcap1` … `x.pcap10`, and a ring's `web.10000.pcap`."""
     parts = _DIGITS.split(_unpacked_name(path))
     return [int(part) if i % 2 else part for i, part in enumerate(parts)], path.name

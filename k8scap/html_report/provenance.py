@@ -37,7 +37,7 @@ class Origin:
 def quality_line(quality: Quality) -> QualityLine:
     parts = [_completeness(quality)]
     if quality.cut_off:
-        parts.append("the file breaks off in the middle of a record")
+        parts.append("the file breaks off in the middle of a record, or is damaged")
     if quality.truncated:
         parts.append(f"{quality.truncated:,} frames were cut short by the snap length")
     if quality.missing_handshakes:

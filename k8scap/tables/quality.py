@@ -75,7 +75,7 @@ def _notes(found: Quality, packets: pd.DataFrame, sightings: Segments) -> Iterat
     if found.dropped:
         yield f"tcpdump dropped {_count(found.dropped, 'packet')}: repeats and gaps may be the capture's own."
     if found.cut_off:
-        yield "The file breaks off in the middle of a record: what came after is missing."
+        yield "The file breaks off in the middle of a record, or is damaged: what came after is missing."
     if found.truncated:
         yield f"{_share(found.truncated, frames)} of the frames were cut short by the snapshot length."
     if found.missing_handshakes:

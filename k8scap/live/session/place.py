@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k8scap.errors import DiskFullError, NotPermittedError, UsageError
-from k8scap.recording import recording_name
+from k8scap.recording import recording_name, rotation_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,8 @@ def reserve_path(folder: Path, name: str) -> Path:
 
 def files_of(folder: Path, name: str) -> list[Path]:
     """The capture files that a recording of this name has in `folder`, oldest first."""
-    return sorted(path for path in folder.glob(f"{name}*.pcap") if recording_name(path) == name)
+    files = (path for path in folder.glob(f"{name}*.pcap") if recording_name(path) == name)
+    return sorted(files, key=rotation_order)
 
 
 def take_places(folder: Path, name: str, interfaces: Sequence[str]) -> tuple[Place, ...]:
