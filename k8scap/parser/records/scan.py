@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from k8scap.parser.records.reader import RecordReader
 from k8scap.parser.records.streams import GZIP, PCAP, PCAP_HEADER, PCAPNG, ZSTD, open_stream
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ class Scan:
 
 def scan(path: Path) -> Scan:
     """Read the file's skeleton; raises OSError only."""
+    from k8scap.parser.records.reader import RecordReader
+
     header = head(path)
     form, compressed = format_of(header), _is_compressed(path)
     if form == "other":
