@@ -1,5 +1,6 @@
 """The notebooks, from a clean kernel, as a reader runs them."""
 
+import contextlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,10 +27,11 @@ def executed(tmp_path_factory):
     out = tmp_path_factory.mktemp("notebooks")
 
     def run(path):
-        papermill.execute_notebook(str(path), str(out / path.name), cwd=str(FOLDER), progress_bar=False)
+        papermill.execute_notebook(str(path), str(out / path.name), progress_bar=False)
         return path.stem
 
-    with ThreadPoolExecutor(2) as pool:
+    # once for all: papermill's own cwd= is the process's, so that two notebooks change it for each other
+    with contextlib.chdir(FOLDER), ThreadPoolExecutor(2) as pool:
         return {stem: nbformat.read(out / f"{stem}.ipynb", as_version=4) for stem in pool.map(run, NOTEBOOKS)}
 
 
