@@ -26,7 +26,7 @@ def compile_if_needed() -> None:
 
 
 def compile_kernels() -> None:
-    """Load what lies ready and compile the rest, half a minute for all of it; a line on stderr says so."""
+    """Load what lies ready and compile the rest, a minute for all of it; a line on stderr says so."""
     with _lock:
         if _ready.is_set():
             return
@@ -45,7 +45,7 @@ def compile_kernels() -> None:
 
 def _say_compiling() -> None:
     shelf().on_miss = None
-    _say("k8scap: compiling the packet engine, once on this machine (about half a minute) …")
+    _say("k8scap: compiling the packet engine, once on this machine (about a minute) …")
 
 
 def _read_tiny_captures() -> bool:
