@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from k8scap import errors, lab, plot
     from k8scap.analysis import Capture, diagnose, load
     from k8scap.html_report import report
-    from k8scap.live import LiveCapture, capture, enter, watch
+    from k8scap.live import LiveCapture, capture, doctor, enter, watch
     from k8scap.model import Finding
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "LiveCapture",
     "capture",
     "diagnose",
+    "doctor",
     "enter",
     "errors",
     "lab",
@@ -32,7 +33,7 @@ __all__ = [
 _MODULES = {
     "analysis": ("Capture", "diagnose", "load"),
     "html_report": ("report",),
-    "live": ("LiveCapture", "capture", "enter", "watch"),
+    "live": ("LiveCapture", "capture", "doctor", "enter", "watch"),
     "model": ("Finding",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

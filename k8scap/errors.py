@@ -9,11 +9,13 @@
     │   ├── TargetNotFoundError     3   nothing of that name
     │   ├── TargetNotRunningError   3   it is there, but has no process
     │   ├── TargetChangedError      3   the PID now belongs to somebody else
-    │   └── InterfaceNotFoundError  3   the namespace has no such interface
+    │   ├── InterfaceNotFoundError  3   the namespace has no such interface
+    │   └── ClusterUnreachableError 3   no Kubernetes API server answers
     ├── NotPermittedError           4
     ├── ToolMissingError            5   tcpdump, tshark, nsenter … is not installed
     ├── CaptureBrokenError          6   the capture broke off; what came is kept
-    │   └── DiskFullError           6
+    │   ├── DiskFullError           6
+    │   └── ConnectionLostError     6   to the container through which it was captured
     └── UnreadableFileError         7   empty, not a capture, or not there
 
 Each says what happened in one sentence (`message`) and the next command to type (`next_step`).
@@ -80,6 +82,10 @@ class InterfaceNotFoundError(TargetError):
     pass
 
 
+class ClusterUnreachableError(TargetError):
+    pass
+
+
 class NotPermittedError(K8scapError):
     exit_code = 4
 
@@ -107,6 +113,10 @@ class CaptureBrokenError(K8scapError):
 
 
 class DiskFullError(CaptureBrokenError):
+    pass
+
+
+class ConnectionLostError(CaptureBrokenError):
     pass
 
 

@@ -83,8 +83,8 @@ class Manifest:
 
     `target` holds text, kind, name, pid, start_time, netns (inode), container_id, image, node; `limits`
     the spec's; `ended_by` is one of seconds, packets, size, stopped, interrupted, terminated, command,
-    target-gone, disk-full, write-failed, tcpdump-ended, killed. `evidence` is what the host's counters
-    said meanwhile:
+    target-gone, disk-full, write-failed, tcpdump-ended, connection-lost, killed. `evidence` is what the
+    host's counters said meanwhile:
     {"interval": s, "start": {...}, "end": {...}, "samples": [{"time": ..., <changed counters>}]}.
     """
 
@@ -110,6 +110,9 @@ class Manifest:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     pid: int | None = None
+    capture: str = ""
+    events: tuple[Mapping[str, Any], ...] = ()
+    dataplane: Mapping[str, Any] = field(default_factory=dict)
     format: int = MANIFEST_FORMAT
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,6 +132,27 @@ class Manifest:
         for key in ("started", "ended"):
             values[key] = _time(values.get(key))
         return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureManifest:
+    """The manifest over all recordings of one capture of several targets."""
+
+    name: str
+    started: datetime | None = None
+    ended: datetime | None = None
+    state: State = "running"
+    ended_by: str = ""
+    recordings: tuple[Mapping[str, Any], ...] = ()
+    names: tuple[NameEntry, ...] = ()
+    events: tuple[Mapping[str, Any], ...] = ()
+    dataplane: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    kind: str = "capture"
+    format: int = MANIFEST_FORMAT
+
+    def to_dict(self) -> dict[str, Any]:
+        return {key: _plain(value) for key, value in asdict(self).items()}
 
 
 def delta(evidence: Mapping[str, Any], counter: str) -> int | None:

@@ -17,6 +17,8 @@ from k8scap.model import Manifest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from k8scap.model import CaptureManifest
+
 _RING_FILE = re.compile(r"(?P<name>.+)\.(?P<n>\d{4,})$")
 _SUFFIXES = (".gz", ".zst")
 _DIGITS = re.compile(r"([0-9]+)")
@@ -53,7 +55,7 @@ def manifest_path(path: Path) -> Path:
     return path.with_name(recording_name(path) + ".json")
 
 
-def write_manifest(path: Path, manifest: Manifest) -> None:
+def write_manifest(path: Path, manifest: Manifest | CaptureManifest) -> None:
     """Write whole or not at all, readable by the owner only."""
     draft = path.with_name(f".{path.name}.new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

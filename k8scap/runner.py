@@ -6,17 +6,19 @@ here, and only here. No shell, ever: an argv is a list, and stays one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 from k8scap.errors import ToolMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from io import BufferedReader
 
 PACKAGE_OF = {
     "nsenter": "util-linux",
@@ -56,7 +58,7 @@ class Process(Child, Protocol):
     """A command that runs and whose two streams we read, as bytes."""
 
     @property
-    def stdout(self) -> IO[bytes]: ...
+    def stdout(self) -> BufferedReader: ...
     @property
     def stderr(self) -> IO[bytes]: ...
 
@@ -80,6 +82,7 @@ class Runner(Protocol):
         *,
         pass_fds: Sequence[int] = (),
         env: Mapping[str, str] | None = None,
+        pipe_bytes: int = 0,
     ) -> Process: ...
 
     def interact(self, argv: Sequence[str], *, pass_fds: Sequence[int] = ()) -> int: ...
@@ -123,7 +126,7 @@ class LocalProcess(LocalChild):
         super().__init__(popen)
         if popen.stdout is None or popen.stderr is None:
             raise ValueError("a LocalProcess needs both its streams as pipes")
-        self.stdout: IO[bytes] = popen.stdout
+        self.stdout = cast("BufferedReader", popen.stdout)
         self.stderr: IO[bytes] = popen.stderr
 
 
@@ -162,8 +165,12 @@ class LocalRunner:
         *,
         pass_fds: Sequence[int] = (),
         env: Mapping[str, str] | None = None,
+        pipe_bytes: int = 0,
     ) -> LocalProcess:
-        """Start, with both streams as pipes; raises ToolMissingError."""
+        """Start, with both streams as pipes; raises ToolMissingError.
+
+        `pipe_bytes` is how much stdout's pipe is asked to hold; 0 is the kernel's own 64 KiB.
+        """
         try:
             popen = subprocess.Popen(
                 list(argv),
@@ -176,6 +183,8 @@ class LocalRunner:
             )
         except FileNotFoundError:
             raise _missing(argv[0]) from None
+        if pipe_bytes and popen.stdout is not None:
+            _widen_pipe(popen.stdout.fileno(), pipe_bytes)
         return LocalProcess(popen)
 
     def interact(self, argv: Sequence[str], *, pass_fds: Sequence[int] = ()) -> int:
@@ -212,6 +221,13 @@ def _from_terminal() -> bool:
         return os.tcgetpgrp(0) == os.getpgrp()
     except OSError:
         return False
+
+
+def _widen_pipe(fd: int, size: int) -> None:
+    import fcntl
+
+    with contextlib.suppress(OSError):  # it stays as it was, then
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, size)
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str] | None:

@@ -9,9 +9,10 @@ import argparse
 import os
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from k8scap.cli import capturing, compiling, reading
+from k8scap.cli import capturing, checking, compiling, reading
 from k8scap.cli.command import TARGETS
 from k8scap.errors import K8scapError
 
@@ -50,10 +51,15 @@ def split_command(words: list[str]) -> tuple[list[str], tuple[str, ...]]:
     return words[:at], tuple(words[at + 1 :])
 
 
+def _called() -> str:
+    """As a plugin, kubectl runs us as kubectl-k8scap, and its user types `kubectl k8scap`."""
+    return "kubectl k8scap" if Path(sys.argv[0]).name == "kubectl-k8scap" else "k8scap"
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = argparse.ArgumentParser(
-        prog="k8scap",
+        prog=_called(),
         description="From a container's network namespace to the answer.",
         epilog=f"{TARGETS}\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -61,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"k8scap {version('k8scap')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     capturing.add_commands(commands)
+    checking.add_commands(commands)
     reading.add_commands(commands)
     compiling.add_commands(commands)
     return parser

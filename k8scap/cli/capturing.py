@@ -31,8 +31,18 @@ def add_capture(commands: Commands) -> None:
     command.epilog = (
         f"{TARGETS}\n\nThe capture ends at its first limit, with COMMAND, on Ctrl-C or on SIGTERM."
     )
-    command.usage = "k8scap capture TARGET [options] [-- COMMAND ...]"
-    command.add_argument("target")
+    command.usage = "k8scap capture TARGET ... [options] [-- COMMAND ...]"
+    command.add_argument("target", nargs="*")
+    add_cluster_options(command)
+    command.add_argument("-l", "--selector", default="", help="the pods that these labels select")
+    command.add_argument("--all", action="store_true", help="allow more than 10 pods")
+    command.add_argument("--follow", action="store_true", help="capture pods too that appear meanwhile")
+    command.add_argument(
+        "--via",
+        choices=["auto", "local", "node-pod", "ephemeral", "exec"],
+        default="auto",
+        help="the way into a pod; auto takes the best that is allowed",
+    )
     command.add_argument("-f", "--filter", default="", help="as tcpdump takes it, e.g. 'tcp port 6379'")
     command.add_argument(
         "--exact-filter", action="store_true", help="do not add ICMP, ARP, fragments and DNS to the filter"
@@ -50,13 +60,27 @@ def add_capture(commands: Commands) -> None:
     command.add_argument("--quiet", action="store_true", help="no progress, no findings")
 
 
+def add_cluster_options(command: argparse.ArgumentParser) -> None:
+    """Which cluster, namespace and container, in kubectl's words."""
+    command.add_argument("-n", "--namespace", help="of the pods; default: the kubeconfig's")
+    command.add_argument("--context", help="of the kubeconfig; default: its current one")
+    command.add_argument("-c", "--container", help="whose processes are entered (the network is the pod's)")
+
+
 def run_capture(arguments: argparse.Namespace) -> int:
     from k8scap import live
 
     to_stdout = arguments.w == "-"
     with live.stop_on_signals():
         cap = live.capture(
-            arguments.target,
+            *arguments.target,
+            namespace=arguments.namespace,
+            context=arguments.context,
+            container=arguments.container,
+            selector=arguments.selector,
+            all_pods=arguments.all,
+            follow=arguments.follow,
+            via=arguments.via,
             filter=arguments.filter,
             exact_filter=arguments.exact_filter,
             interface=tuple(arguments.interface or ()),

@@ -12,14 +12,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from k8scap.analysis import Capture
+    from k8scap.live.checkup import Preflight
     from k8scap.live.session.spec import Seconds
 
-__all__ = ["LiveCapture", "capture", "enter", "stop_on_signals", "watch"]
+__all__ = ["LiveCapture", "capture", "doctor", "enter", "stop_on_signals", "watch"]
 
 
 def capture(
-    target: str,
-    *,
+    *targets: str,
+    namespace: str | None = None,
+    context: str | None = None,
+    container: str | None = None,
+    selector: str = "",
+    all_pods: bool = False,
+    follow: bool = False,
     filter: str = "",  # noqa: A002 - tcpdump's word, and the command line's
     seconds: Seconds = "auto",
     interface: str | Sequence[str] | None = None,
@@ -34,11 +40,19 @@ def capture(
     command: Sequence[str] | None = None,
     progress: bool | None = None,
 ) -> Capture:
-    """Capture in a target's network namespace, and open what was captured.
+    """Capture in the targets' network namespaces, and open what was captured.
 
     Parameters
     ----------
-    target: docker/NAME, container/ID, pid/N or netns/NAME.
+    targets: as kubectl writes them: pod/NAME (a bare NAME is a pod), deploy/NAME, sts/, ds/, rs/, job/,
+        svc/NAME (their pods), node/NAME; on this machine docker/NAME, container/ID, pid/N, netns/NAME.
+        Several are captured together, one recording each, as points of one Capture.
+    namespace, context: of the Kubernetes targets; default: those of the kubeconfig, as kubectl has it.
+    container: whose processes are entered; the network is the whole pod's.
+    selector: a label selector; its pods are captured too.
+    all_pods: allow more than 10 pods. follow: capture pods too that appear meanwhile.
+    via: the way in: local (on the node, as root), node-pod (a short-lived helper pod on the node), ephemeral
+        (an ephemeral container in the pod), exec (the image has tcpdump); auto: the best that is allowed.
     filter: as tcpdump takes it; ICMP, ARP, fragments and DNS are added unless `exact_filter`.
     seconds, packets, size: limits, the first that is reached ends it; None is no limit. `seconds` "auto"
         is 60, or as long as `command` runs. `size` is bytes or text ("500MB").
@@ -57,10 +71,16 @@ def capture(
     kept, where it broke off.
     """
     with stop_on_signals():
-        from k8scap.live.session.progress import follow
+        from k8scap.live.session.progress import show
 
         live = watch(
-            target,
+            *targets,
+            namespace=namespace,
+            context=context,
+            container=container,
+            selector=selector,
+            all_pods=all_pods,
+            follow=follow,
             filter=filter,
             seconds=seconds,
             interface=interface,
@@ -75,15 +95,20 @@ def capture(
             command=command,
         )
         try:
-            follow(live, progress=progress)
+            show(live, progress=progress)
         except KeyboardInterrupt:
             live.request_stop("interrupted")
         return live.result()
 
 
 def watch(
-    target: str,
-    *,
+    *targets: str,
+    namespace: str | None = None,
+    context: str | None = None,
+    container: str | None = None,
+    selector: str = "",
+    all_pods: bool = False,
+    follow: bool = False,
     filter: str = "",  # noqa: A002 - tcpdump's word, and the command line's
     seconds: Seconds = "auto",
     interface: str | Sequence[str] | None = None,
@@ -99,6 +124,7 @@ def watch(
     progress: bool | None = None,  # noqa: ARG001 - takes what capture() takes
 ) -> LiveCapture:
     """Start what `capture` does and return as soon as tcpdump listens; `.stop()` gives the Capture."""
+    from k8scap.live.doors import Scope
     from k8scap.live.session import spec as specs
     from k8scap.live.session.planning import plan
     from k8scap.runner import LocalRunner
@@ -115,7 +141,16 @@ def watch(
         command=command,
     )
     runner = LocalRunner()
-    planned = plan(target, spec, via=via, output=output, name=name, command=command, runner=runner)
+    scope = Scope(
+        namespace=namespace,
+        context=context,
+        container=container,
+        selector=selector,
+        all_pods=all_pods,
+        follow=follow,
+        via=via,
+    )
+    planned = plan(targets, spec, scope=scope, output=output, name=name, command=command, runner=runner)
     try:
         return LiveCapture(planned, runner=runner).start()
     except BaseException:
@@ -139,3 +174,20 @@ def enter(
     return enter_target(
         target, namespaces=namespaces, command=command, setuid=setuid, setgid=setgid, root=root, wd=wd
     )
+
+
+def doctor(
+    target: str | None = None,
+    *,
+    namespace: str | None = None,
+    context: str | None = None,
+    container: str | None = None,
+    clean: bool = False,
+) -> Preflight:
+    """What works from here: the tools, the cluster, each way into `target`, and what would change a no.
+
+    Changes nothing; with `clean`, helper pods that have expired are deleted. See `checkup.check`.
+    """
+    from k8scap.live.checkup import check
+
+    return check(target, namespace=namespace, context=context, container=container, clean=clean)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from k8scap.errors import NotPermittedError, TargetNotRunningError, ToolMissingError, UsageError
 from k8scap.live import targets
+from k8scap.live.leash import bound_to_us
 from k8scap.live.netns import Namespace, require_tools
-from k8scap.live.session.leash import bound_to_us
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,48 +3,51 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from k8scap.errors import CaptureBrokenError, InterfaceNotFoundError
-from k8scap.live.netns import nsenter_argv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from k8scap.live.netns import Namespace
-    from k8scap.runner import Runner
+    from k8scap.live.ways import Inside
 
 ANY = "any"  # tcpdump's word for all of them at once
 
 
 @dataclass(frozen=True)
 class Interface:
-    """One of a namespace: `addresses` without their prefix length."""
+    """One of a namespace: `addresses` without their prefix length, `default` the one of the default route."""
 
     index: int
     name: str
     up: bool
     loopback: bool
     addresses: tuple[str, ...]
+    default: bool = False
 
 
-def read_interfaces(namespace: Namespace, *, runner: Runner) -> tuple[Interface, ...]:
-    """All of the namespace's, by index, as `ip addr` shows them."""
-    entries = _ask(["ip", "-j", "addr", "show"], namespace, runner)
-    return tuple(_interface(entry) for entry in entries if "ifname" in entry)
+def read_interfaces(inside: Inside) -> tuple[Interface, ...]:
+    """All of the namespace's, by index, as `ip addr` and `ip route` show them."""
+    entries = _ask(["ip", "-j", "addr", "show"], inside)
+    found = [_interface(entry) for entry in entries if "ifname" in entry]
+    default = _default(found, inside)
+    return tuple(replace(i, default=i.name == default) for i in found)
 
 
-def choose(
-    asked: Sequence[str], there: Sequence[Interface], *, namespace: Namespace, runner: Runner
-) -> tuple[str, ...]:
+def choose(asked: Sequence[str], there: Sequence[Interface]) -> tuple[str, ...]:
     """The interfaces asked for, checked; else that of the default route, the only one up, or any.
 
     Raises InterfaceNotFoundError.
     """
     for name in asked:
         _require(name, there)
-    return tuple(asked) or (_default(there, namespace, runner),)
+    if asked:
+        return tuple(asked)
+    up = [i for i in there if i.up and not i.loopback]
+    chosen = next((i.name for i in up if i.default), None)
+    return (chosen or (up[0].name if len(up) == 1 else ANY),)
 
 
 def _require(name: str, there: Sequence[Interface]) -> None:
@@ -64,18 +67,18 @@ def _first_that_is_up(there: Sequence[Interface]) -> str:
     return next((i.name for i in there if i.up and not i.loopback), ANY)
 
 
-def _default(there: Sequence[Interface], namespace: Namespace, runner: Runner) -> str:
-    up = [i.name for i in there if i.up and not i.loopback]
-    for family in ("-4", "-6"):
-        routes = _ask(["ip", "-j", family, "route", "show", "default"], namespace, runner)
+def _default(found: Sequence[Interface], inside: Inside) -> str:
+    up = [i.name for i in found if i.up and not i.loopback]
+    for family in ("-4", "-6") if up else ():
+        routes = _ask(["ip", "-j", family, "route", "show", "default"], inside)
         for route in sorted(routes, key=lambda r: int(r.get("metric", 0))):
             if route.get("dev") in up:
                 return str(route["dev"])
-    return up[0] if len(up) == 1 else ANY
+    return ""
 
 
-def _ask(argv: Sequence[str], namespace: Namespace, runner: Runner) -> list[dict[str, Any]]:
-    done = runner.run(nsenter_argv(namespace, argv), pass_fds=(namespace.fd,))
+def _ask(argv: Sequence[str], inside: Inside) -> list[dict[str, Any]]:
+    done = inside.run(argv)
     try:
         answer = json.loads(done.stdout or b"[]") if done.returncode == 0 else None
     except ValueError:

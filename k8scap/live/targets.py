@@ -6,42 +6,58 @@ import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from k8scap.errors import TargetNotFoundError, TargetSyntaxError
+from k8scap.errors import TargetNotFoundError, TargetSyntaxError, UsageError
 
 if TYPE_CHECKING:
     from k8scap.model import NameEntry
     from k8scap.runner import Runner
 
 NETNS_FOLDER = Path("/run/netns")
-SYNTAX = "pid/N, netns/NAME, docker/NAME or container/ID"
-
-_KUBERNETES_KINDS = frozenset(
-    {"po", "pod", "pods", "no", "node", "nodes", "svc", "service", "services"}
-    | {"deploy", "deployment", "deployments", "sts", "statefulset", "statefulsets"}
-    | {"ds", "daemonset", "daemonsets", "rs", "replicaset", "replicasets"}
-    | {"job", "jobs", "cj", "cronjob", "cronjobs"}
+SYNTAX = (
+    "pod/NAME, deploy/, sts/, ds/, rs/, job/, cj/, svc/ or node/NAME, or on this machine docker/NAME, "
+    "container/ID, pid/N or netns/NAME"
 )
+
+_KUBERNETES_KINDS = {
+    "pod": ("po", "pod", "pods"),
+    "node": ("no", "node", "nodes"),
+    "svc": ("svc", "service", "services"),
+    "deploy": ("deploy", "deployment", "deployments", "deployment.apps", "deployments.apps"),
+    "sts": ("sts", "statefulset", "statefulsets", "statefulset.apps", "statefulsets.apps"),
+    "ds": ("ds", "daemonset", "daemonsets", "daemonset.apps", "daemonsets.apps"),
+    "rs": ("rs", "replicaset", "replicasets", "replicaset.apps", "replicasets.apps"),
+    "job": ("job", "jobs", "job.batch", "jobs.batch"),
+    "cj": ("cj", "cronjob", "cronjobs", "cronjob.batch", "cronjobs.batch"),
+}
+_KIND_OF = {word: kind for kind, words in _KUBERNETES_KINDS.items() for word in words}
+_OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_LONGEST_NAME = 253  # a DNS subdomain, RFC 1123
 _NAMES = {
     "pid": re.compile(r"[1-9][0-9]{0,9}"),
     "netns": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:+-]{0,254}"),
     "docker": re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}"),
     "container": re.compile(r"[0-9a-f]{6,64}"),
 }
+LOCAL_KINDS = frozenset(_NAMES)
+"""What is found on this machine; all else is asked of Kubernetes."""
+
 _NAME_IS = {
     "pid": "a number above 0, such as pid/4711",
     "netns": "a name that `ip netns list` shows",
     "docker": "a name that `docker ps` shows",
     "container": "an ID of 6 to 64 hexadecimal digits",
 }
-_BARE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _RUNTIME_PREFIX = re.compile(r"[a-z-]+://")  # containerID in a pod's status: containerd://ID
 
 
 @dataclass(frozen=True)
 class Target:
-    """A target as it was asked for: `kind` is pid, netns, docker or container."""
+    """A target as it was asked for.
+
+    `kind` is pid, netns, docker or container, or kubectl's short word for a kind of Kubernetes.
+    """
 
     kind: str
     name: str
@@ -66,12 +82,12 @@ class Found:
 
 
 def parse(text: str) -> Target:
-    """Read a target; raises TargetSyntaxError, or TargetNotFoundError for what only Kubernetes knows."""
+    """Read a target; a bare name is a pod's. Raises TargetSyntaxError."""
     kind, slash, name = text.strip().partition("/")
-    if not slash and _BARE_NAME.fullmatch(kind):
-        _no_kubernetes_yet(text, next_step=f"k8scap capture docker/{kind}")
-    if kind.lower() in _KUBERNETES_KINDS:
-        _no_kubernetes_yet(text, next_step="crictl ps, then k8scap capture container/ID on the pod's node")
+    if not slash:
+        kind, name = "pod", kind
+    if kind.lower() in _KIND_OF:
+        return Target(_KIND_OF[kind.lower()], _checked_name(text, name))
     if kind not in _NAMES:
         raise TargetSyntaxError(
             f"{text!r} is not a target: it is written {SYNTAX}.", next_step="k8scap capture --help"
@@ -85,11 +101,28 @@ def parse(text: str) -> Target:
     return Target(kind, name)
 
 
-def resolve(target: Target, *, runner: Runner) -> Found:  # noqa: ARG001 - other ways to a target will run commands
-    """Find a target's process or namespace on this machine.
+def _checked_name(text: str, name: str) -> str:
+    if len(name) > _LONGEST_NAME or not _OBJECT_NAME.fullmatch(name):
+        shown = text if len(text) <= _LONGEST_NAME else f"{text[:60]}…"
+        raise TargetSyntaxError(
+            f"{shown!r} is not a target: a name in Kubernetes has small letters, digits, '-' and '.', "
+            "and begins and ends with a letter or digit.",
+            next_step="kubectl get pods",
+        )
+    return name
 
-    Raises TargetNotFoundError, TargetNotRunningError, NotPermittedError, ToolMissingError.
+
+def resolve(target: Target, *, runner: Runner) -> Found:  # noqa: ARG001 - other ways to a target will run commands
+    """Find a local target's process or namespace on this machine.
+
+    Raises UsageError for a Kubernetes target where only local ones can be, TargetNotFoundError,
+    TargetNotRunningError, NotPermittedError, ToolMissingError.
     """
+    if target.kind not in LOCAL_KINDS:
+        raise UsageError(
+            f"{target} is a Kubernetes target, and this takes what runs on this machine.",
+            next_step="k8scap capture, or on the pod's node container/ID",
+        )
     if target.kind == "pid":
         return Found(_entry(target, pid=int(target.name)), int(target.name), None)
     if target.kind == "netns":
@@ -122,11 +155,3 @@ def _find_container(target: Target) -> Found:
 def _entry(target: Target, **more: Any) -> dict[str, Any]:
     what = {"text": str(target), "kind": target.kind, "name": target.name, **more}
     return {**what, "node": socket.gethostname()}
-
-
-def _no_kubernetes_yet(text: str, *, next_step: str) -> NoReturn:
-    raise TargetNotFoundError(
-        f"{text!r} is a Kubernetes target, and this version does not have these yet: "
-        f"it takes {SYNTAX}, on the machine itself.",
-        next_step=next_step,
-    )

@@ -13,13 +13,12 @@ from k8scap.errors import (
     K8scapError,
     NotPermittedError,
 )
-from k8scap.live.netns import as_root, nsenter_argv
+from k8scap.live.netns import as_root
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from k8scap.live.netns import Namespace
-    from k8scap.runner import Runner
+    from k8scap.live.ways import Inside
 
 # What tells why a connection fails mostly is not in the connection: errors, address resolution, names,
 # and the later fragments of its own packets, which bear no ports.
@@ -68,41 +67,56 @@ def is_immediate(snaplen: int) -> bool:
     return 0 < snaplen <= _SMALL_SNAPLEN
 
 
-def effective_filter(text: str, *, exact: bool, interface: str, namespace: Namespace, runner: Runner) -> str:
+def effective_filter(
+    text: str,
+    *,
+    exact: bool,
+    interface: str,
+    inside: Inside,
+    narrow: str = "",
+    leave_out: str = "",
+) -> str:
     """`text` compiled for `interface`, and widened with its companions unless `exact`.
 
     Companions that this link type cannot express are left out. They stand in front: `vlan` and `mpls` in
-    a user's filter change the meaning of all that comes after. Raises FilterError.
+    a user's filter change the meaning of all that comes after. `narrow` and `leave_out` are filters of our
+    own: what is captured besides must pass the first, and nothing that passes the second is captured; where
+    a link type cannot express them they are left out too. Raises FilterError.
     """
-    if not text:
-        return ""
 
     def refusal(expression: str) -> str:
-        return _refusal(expression, interface, namespace, runner)
+        return _refusal(expression, interface, inside)
 
-    if said := refusal(text):
+    if text and (said := refusal(text)):
         raise FilterError(
             f"tcpdump refuses the filter {text!r} on {interface}: {said}.",
             filter=text,
             next_step="man pcap-filter",
         )
-    if exact:
-        return text
-    wide = _widened(text, COMPANIONS)
-    if not refusal(wide):
-        return wide
-    return _widened(text, [c for c in COMPANIONS if not refusal(c)])
+    narrow, leave_out = (own if own and not refusal(own) else "" for own in (narrow, leave_out))
+    wide = text
+    if text and not exact:
+        wide = _widened(text, COMPANIONS)
+        if refusal(wide):
+            wide = _widened(text, [c for c in COMPANIONS if not refusal(c)])
+    return " and ".join(
+        [
+            *([f"not ({leave_out})"] if leave_out else []),
+            *([f"({narrow})"] if narrow else []),
+            *([f"({wide})" if leave_out or narrow else wide] if wide else []),
+        ]
+    )
 
 
 def _widened(text: str, companions: Sequence[str]) -> str:
     return " or ".join([*companions, f"({text})"]) if companions else text
 
 
-def _refusal(expression: str, interface: str, namespace: Namespace, runner: Runner) -> str:
+def _refusal(expression: str, interface: str, inside: Inside) -> str:
     """What tcpdump has against a filter; empty where it compiles."""
     command = ["tcpdump", "-i", interface, "-d", "--", expression]
     try:
-        done = runner.run(nsenter_argv(namespace, command), pass_fds=(namespace.fd,), timeout=20)
+        done = inside.run(command, timeout=20)
     except TimeoutError:
         return "it did not compile in 20 s (host names are looked up: write addresses)"
     if done.returncode == 0:
@@ -113,9 +127,9 @@ def _refusal(expression: str, interface: str, namespace: Namespace, runner: Runn
     return said[-1].rstrip(".") if said else f"it ended with {done.returncode}"
 
 
-def version(runner: Runner) -> dict[str, str]:
+def version(inside: Inside) -> dict[str, str]:
     """{"tcpdump": "4.99.3", "libpcap": "1.10.3 (with TPACKET_V3)"}, as far as it tells."""
-    done = runner.run(["tcpdump", "--version"])
+    done = inside.run(["tcpdump", "--version"])
     text = (done.stdout + done.stderr).decode("utf-8", "replace")
     return dict(re.findall(r"^(tcpdump|libpcap) version (.+)$", text, re.MULTILINE))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from k8scap.errors import TargetNotFoundError, TargetSyntaxError
+from k8scap.errors import TargetNotFoundError, TargetSyntaxError, UsageError
 from k8scap.live import targets
 from k8scap.runner import LocalRunner
 
@@ -48,22 +48,38 @@ def test_what_is_no_target(text):
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["web", "pod/web", "po/web", "deploy/checkout", "sts/db", "ds/agent", "job/x", "svc/web", "node/n1"],
-)
-def test_kubernetes_is_not_there_yet_and_what_is_gets_said(text):
-    with pytest.raises(TargetNotFoundError, match="Kubernetes") as caught:
-        targets.parse(text)
+    ("text", "kind", "name"),
+    [
+        ("web", "pod", "web"), ("web-7d9f.v2", "pod", "web-7d9f.v2"), ("po/web", "pod", "web"),
+        ("Deployment/checkout", "deploy", "checkout"), ("deployments.apps/checkout", "deploy", "checkout"),
+        ("statefulset/db", "sts", "db"), ("ds/agent", "ds", "agent"), ("rs/a-1", "rs", "a-1"),
+        ("jobs/x", "job", "x"), ("cronjob/x", "cj", "x"), ("services/web", "svc", "web"),
+        ("no/n1.example.com", "node", "n1.example.com"),
+    ],
+)  # fmt: skip
+def test_kubernetes_targets_as_kubectl_writes_them(text, kind, name):
+    assert targets.parse(text) == targets.Target(kind, name)
 
-    assert caught.value.exit_code == 3
-    assert all(way in caught.value.message for way in ("pid/N", "netns/NAME", "docker/NAME", "container/ID"))
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "$(reboot)", "web;reboot", "we b", 'we"b', "we'b", "web\nreboot", "-web", "web-", "--all", "Web",
+        "wéb", "web_1", "..", "../../secrets/x", "web/exec", "a" * 254, "a" * 300, f"{'a' * 64}.b", "",
+        ".web", "we..b", "web\0",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["pod/", "deploy/", "node/", "svc/"])
+def test_what_is_no_name_in_kubernetes(kind, name):
+    with pytest.raises(TargetSyntaxError, match="is not a target") as caught:
+        targets.parse(kind + name)
+
+    assert len(caught.value.message) < 500
 
 
-def test_a_bare_name_is_told_of_docker():
-    with pytest.raises(TargetNotFoundError) as caught:
-        targets.parse("web")
-
-    assert caught.value.next_step == "k8scap capture docker/web"
+def test_where_only_local_targets_can_be_a_pod_is_refused_with_a_sentence():
+    with pytest.raises(UsageError, match="pod/web is a Kubernetes target"):
+        targets.resolve(targets.parse("web"), runner=LocalRunner())
 
 
 def test_a_pid_stands_for_its_process():

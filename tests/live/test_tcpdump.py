@@ -9,17 +9,17 @@ from k8scap.errors import FilterError, InterfaceNotFoundError, NotPermittedError
 from k8scap.live import tcpdump
 from k8scap.live.netns import Namespace
 from k8scap.live.tcpdump import Counts
+from k8scap.live.ways.local import LocalInside
 from k8scap.runner import LocalRunner
 
 
 @pytest.fixture
 def effective_filter(namespace):
     with Namespace.open(path=namespace.path) as opened:
+        inside = LocalInside(opened, runner=LocalRunner())
 
-        def compiled(text, *, exact=False, interface="lo"):
-            return tcpdump.effective_filter(
-                text, exact=exact, interface=interface, namespace=opened, runner=LocalRunner()
-            )
+        def compiled(text, *, exact=False, interface="lo", **own):
+            return tcpdump.effective_filter(text, exact=exact, interface=interface, inside=inside, **own)
 
         yield compiled
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import platform
 import socket
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from k8scap.live import tcpdump
 from k8scap.live.interfaces import ANY
 from k8scap.model import Manifest, NameEntry
 from k8scap.recording import write_manifest
@@ -18,50 +16,39 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from k8scap.live.interfaces import Interface
-    from k8scap.live.netns import Namespace
     from k8scap.live.session.place import Place
-    from k8scap.live.session.planning import Plan
     from k8scap.live.session.recorder import Recorder
+    from k8scap.live.session.site import Point, Site
     from k8scap.live.targets import Found
-    from k8scap.model import Counters
-    from k8scap.runner import Runner
+    from k8scap.live.ways import Inside
+    from k8scap.model import CaptureSpec, Counters
 
-BROKEN_OFF = frozenset({"disk-full", "tcpdump-ended", "killed"})
+BROKEN_OFF = frozenset({"disk-full", "tcpdump-ended", "connection-lost", "killed"})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """One interface of the target: its filter as compiled, its command, and where it is recorded.
+def opening(point: Point, *, site: Site, spec: CaptureSpec, capture: str = "") -> Manifest:
+    """A point's manifest while it runs, as far as it is known before tcpdump listens.
 
-    `place` is None where the stream goes to stdout only; `name` is how tables call the point.
+    `capture` is the file of the manifest over all, where there are several targets.
     """
-
-    name: str
-    interface: str
-    filter: str
-    command: tuple[str, ...]
-    place: Place | None
-
-
-def opening(point: Point, *, plan: Plan) -> Manifest:
-    """A point's manifest while it runs, as far as it is known before tcpdump listens."""
-    found, namespace = plan.found, plan.namespace
-    identity = {"start_time": namespace.start_time, "netns": namespace.inode}
+    found, inside = site.found, site.inside
     return Manifest(
         name=point.place.name if point.place else point.name,
         point=point.name,
-        target={**found.target, "pid": namespace.pid, **identity},
+        target={**found.target, **inside.identity},
+        via=inside.via,
         interface=point.interface,
-        interfaces={str(i.index): i.name for i in plan.there},
+        interfaces={str(i.index): i.name for i in site.there},
         command=point.command,
-        filter=plan.spec.filter,
+        filter=spec.filter,
         effective_filter=point.filter,
-        limits={key: value for key, value in asdict(plan.spec).items() if key in _LIMITS},
-        versions=plan.versions,
+        limits={key: value for key, value in asdict(spec).items() if key in _LIMITS},
+        versions=site.versions,
         started=datetime.now(UTC),
-        names=(*found.names, *_own_names(found, namespace, plan.there)),
-        notes=(*found.notes, *_notes(point, namespace, plan.there)),
+        names=(*found.names, *_own_names(found, inside, site.there)),
+        notes=(*found.notes, *_notes(point, inside, site.there)),
         pid=os.getpid(),
+        capture=capture,
     )
 
 
@@ -120,20 +107,19 @@ def save(place: Place, manifest: Manifest) -> None:
         write_manifest(place.manifest, replace(manifest, evidence={}, notes=(*manifest.notes, note)))
 
 
-def read_versions(runner: Runner) -> dict[str, str]:
-    """What took part: k8scap, tcpdump, libpcap, the kernel."""
+def own_version() -> dict[str, str]:
+    """k8scap's own; those of tcpdump, libpcap and the kernel are the target's."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        own = version("k8scap")
+        return {"k8scap": version("k8scap")}
     except PackageNotFoundError:
-        own = "not installed"
-    return {"k8scap": own, **tcpdump.version(runner), "kernel": platform.release()}
+        return {"k8scap": "not installed"}
 
 
-def _own_names(found: Found, namespace: Namespace, there: Sequence[Interface]) -> tuple[NameEntry, ...]:
+def _own_names(found: Found, inside: Inside, there: Sequence[Interface]) -> tuple[NameEntry, ...]:
     known = {entry.address for entry in found.names}
-    name = _subject(found, namespace)
+    name = _subject(found, inside)
     return tuple(
         NameEntry(address=address, name=name, kind=str(found.target["kind"]))
         for interface in there
@@ -143,15 +129,15 @@ def _own_names(found: Found, namespace: Namespace, there: Sequence[Interface]) -
     )
 
 
-def _subject(found: Found, namespace: Namespace) -> str:
-    if namespace.is_own:
+def _subject(found: Found, inside: Inside) -> str:
+    if inside.own_network:
         return socket.gethostname()
     return str(found.target.get("container_name") or found.target["text"])
 
 
-def _notes(point: Point, namespace: Namespace, there: Sequence[Interface]) -> tuple[str, ...]:
+def _notes(point: Point, inside: Inside, there: Sequence[Interface]) -> tuple[str, ...]:
     notes = []
-    if namespace.is_own:
+    if inside.own_network:
         notes.append("The target shares this machine's own network namespace: all its traffic is in here.")
     if point.interface == ANY:
         up = ", ".join(i.name for i in there if i.up)

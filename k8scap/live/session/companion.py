@@ -7,7 +7,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
-from k8scap.live.session.leash import bound_to_us
+from k8scap.live.leash import bound_to_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,13 +1,15 @@
-"""All that works for one capture: a recorder an interface, the manifests, the guardian, the evidence."""
+"""All that works on one target of a capture: a recorder an interface, the manifests, the evidence."""
 
 from __future__ import annotations
 
+import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from k8scap.errors import CaptureBrokenError, K8scapError, TargetChangedError
 from k8scap.live import tcpdump
 from k8scap.live.session import account, endings
-from k8scap.live.session.guardian import Guardian
 from k8scap.live.session.recorder import Recorder
 from k8scap.live.session.writer import FileSink, PipeSink, Writer
 
@@ -15,60 +17,160 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from k8scap.live.evidence import Sampler
-    from k8scap.live.session.account import Point
-    from k8scap.live.session.planning import Plan
-    from k8scap.runner import Runner
+    from k8scap.live.session.site import Point, Site
+    from k8scap.live.ways.inside import Evidence
+    from k8scap.model import CaptureSpec
 
-_START_SECONDS = 15.0  # for tcpdump to listen
 _GRACE_SECONDS = 5.0  # between SIGINT and SIGKILL
 _SETTLE_SECONDS = 0.3  # for tcpdump to read what it was handed
-_SAMPLE_SECONDS = 1.0
 
 
 class Crew:
-    """Begins together and ends together; `wake` is called from other threads when something has ended.
+    """Begins and ends with its target; `wake` is called from other threads when something has ended.
 
     Attributes
     ----------
-    recorders, manifests: one a point of the plan.
+    recorders, manifests: one a point of the site.
     notes: sentences for the manifests.
+    reason: why it ended; "" as long as it runs.
+    error: what its end amounts to, where that was not wanted.
+    gone: whether the target was seen to be gone.
+    done: set when all is written and let go of.
     """
 
     def __init__(
-        self, plan: Plan, *, runner: Runner, wake: Callable[[], None], give_up: Callable[[], bool]
+        self,
+        site: Site,
+        spec: CaptureSpec,
+        *,
+        wake: Callable[[], None],
+        give_up: Callable[[], bool],
+        stdout: int | None = None,
+        capture: str = "",
     ) -> None:
-        self._plan = plan
-        self._runner = runner
+        self.site = site
+        self.reason = ""
+        self.gone = False
+        self.error: K8scapError | None = None
+        self.notes: list[str] = []
+        self.done = threading.Event()
+        self._spec = spec
         self._wake = wake
         self._give_up = give_up
-        self._guardian: Guardian | None = None
-        self._sampler: Sampler | None = None
-        self.recorders = [self._recorder(point) for point in plan.points]
-        self.manifests = [account.opening(point, plan=plan) for point in plan.points]
-        self.notes: list[str] = []
+        self._stdout = stdout
+        self._evidence: Evidence | None = None
+        self.recorders = [self._recorder(point) for point in site.points]
+        self.manifests = [
+            account.opening(point, site=site, spec=spec, capture=capture) for point in site.points
+        ]
 
     @property
     def files(self) -> tuple[Path, ...]:
         return tuple(path for recorder in self.recorders for path in recorder.writer.sink.paths)
 
-    def begin(self) -> None:
-        """Return when every tcpdump listens; raises what kept one from it, and then leaves nothing behind."""
-        try:
-            self._begin()
-        except BaseException:
-            self._abort()
-            raise
+    # ---- its beginning ----
 
-    def keep_until(self, until_ns: int) -> None:
-        """Leave out what has a later time stamp (ns since the epoch)."""
+    def start(self) -> None:
+        """Write the manifests and start every tcpdump. Raises DiskFullError, CaptureBrokenError."""
+        self._save_manifests()
         for recorder in self.recorders:
-            recorder.writer.until_ns = until_ns
+            recorder.start()
 
-    def end_tcpdumps(self, *, until_ns: int) -> None:
+    def await_listening(self, deadline: float) -> None:
+        """Return when every tcpdump listens; raises what kept one from it. `deadline` is monotonic."""
+        for recorder, point in zip(self.recorders, self.site.points, strict=True):
+            recorder.listening.wait(max(0.0, deadline - time.monotonic()))
+            endings.require_listening(recorder, interface=point.interface)
+
+    def begin_evidence(self) -> None:
+        """Have the host's counters told from now on."""
+        self._evidence = self.site.inside.evidence(self.recorders[0].pid)
+        if self._evidence:
+            self._evidence.start()
+
+    def abort(self) -> None:
+        """As if it had never been: no process, no file, no name taken."""
+        for recorder in self.recorders:
+            recorder.give_up()
+        for path in self.files:
+            path.unlink(missing_ok=True)
+        for place in self.site.places:
+            place.manifest.unlink(missing_ok=True)
+        self._take_evidence()
+        self.site.let_go()
+        self.done.set()
+
+    # ---- while it runs ----
+
+    def ask_counts(self) -> None:
+        for recorder in self.recorders:
+            recorder.ask_counts()
+
+    def why_it_ends(self) -> str:
+        """The manifest's word for why it cannot go on; "" while it can."""
+        for recorder in self.recorders:
+            if reason := endings.reason_of(recorder):
+                gone = reason in {"tcpdump-ended", "connection-lost"} and self.target_is_gone()
+                return "target-gone" if gone else reason
+        return "target-gone" if self.gone else ""
+
+    def target_is_gone(self) -> bool:
+        try:
+            self.site.inside.verify()
+        except TargetChangedError as error:
+            note = f"{error.message} The capture ended with it."
+            if note not in self.notes:
+                self.notes.append(note)
+            return True
+        return False
+
+    # ---- its end ----
+
+    def end(self, reason: str, *, until_ns: int) -> None:
+        """End tcpdump, with what came up to `until_ns` (epoch).
+
+        No step's failure keeps the next from its turn.
+        """
+        self.reason = reason
+        if not self.site.inside.remote:  # another machine's clock may be off
+            for recorder in self.recorders:
+                recorder.writer.until_ns = until_ns
+        evidence = self._attempt(self._take_evidence) or {}
+        self._attempt(lambda: self._end_tcpdumps(until_ns=until_ns))
+        self.error = endings.error_of(self.recorders, reason) or self.error
+        for index, recorder in enumerate(self.recorders):
+            self.manifests[index] = account.closing(
+                self.manifests[index], recorder, ended_by=reason, evidence=evidence, notes=self.notes
+            )
+
+    def close(self, *, notes: Sequence[str] = (), news: Mapping[str, Any] | None = None) -> None:
+        """Write how it went, with `news` (names, events, dataplane) of the cluster, and let go of all."""
+        self.manifests = [_with_news(m, notes, news or {}) for m in self.manifests]
+        for place in self.site.places:
+            place.release()
+        self._attempt(self._save_manifests)
+        self._attempt(self.site.let_go)
+        self.done.set()
+
+    def _attempt(self, step: Callable[[], Any]) -> Any:
+        try:
+            return step()
+        except K8scapError as error:
+            self.error = self.error or error
+        except Exception as error:  # noqa: BLE001 - told as the capture's own error, not as a thread's traceback
+            self.error = self.error or CaptureBrokenError(
+                f"Closing the capture failed: {error}.", files=tuple(map(str, self.files))
+            )
+        return None
+
+    def _take_evidence(self) -> Mapping[str, Any]:
+        """The host's counters up to now; to be asked while tcpdump still runs."""
+        return self._evidence.stop() if self._evidence else {}
+
+    def _end_tcpdumps(self, *, until_ns: int) -> None:
         """Have them hand over all up to `until_ns` and end with their final counts; kill what does not."""
         longest = _SETTLE_SECONDS
-        if not tcpdump.is_immediate(self._plan.spec.snaplen):
+        if not tcpdump.is_immediate(self._spec.snaplen):
             longest += tcpdump.LATEST_SECONDS
         for recorder in self.recorders:
             recorder.settle(until_ns=until_ns, timeout=longest)
@@ -80,92 +182,39 @@ class Crew:
                 self.notes.append("tcpdump did not end when asked to, and was killed: its counts are lost.")
                 recorder.give_up()
 
-    def take_evidence(self) -> Mapping[str, Any]:
-        """The host's counters up to now; to be asked while tcpdump still runs."""
-        return self._sampler.stop() if self._sampler else {}
-
-    def close_manifests(self, reason: str, *, evidence: Mapping[str, Any], notes: Sequence[str]) -> None:
-        """Write how it went. Raises DiskFullError, CaptureBrokenError where that cannot be written."""
-        for index, recorder in enumerate(self.recorders):
-            self.manifests[index] = account.closing(
-                self.manifests[index],
-                recorder,
-                ended_by=reason,
-                evidence=evidence,
-                notes=[*self.notes, *notes],
-            )
-        for place in self._plan.places:
-            place.release()
-        self._save_manifests()
-
-    def leave(self) -> None:
-        """Let go of the namespace, the names and the guardian."""
-        self._plan.let_go()
-        guardian, self._guardian = self._guardian, None
-        if guardian:
-            guardian.dismiss()
-
-    def _begin(self) -> None:
-        if places := self._plan.places:
-            names = [place.name for place in places]
-            self._guardian = Guardian(str(places[0].folder.resolve()), names, runner=self._runner)
-        self._save_manifests()
-        for recorder in self.recorders:
-            recorder.start()
-        deadline = time.monotonic() + _START_SECONDS
-        for recorder, point in zip(self.recorders, self._plan.points, strict=True):
-            recorder.listening.wait(max(0.0, deadline - time.monotonic()))
-            endings.require_listening(recorder, interface=point.interface)
-        self._start_sampler()
-
-    def _start_sampler(self) -> None:
-        from k8scap.live.evidence import Sampler
-
-        namespace, pid = self._plan.namespace, self.recorders[0].pid
-        if pid is None:
-            return
-        self._sampler = Sampler(
-            pid=pid,
-            namespace=namespace,
-            target_pid=namespace.pid,
-            runner=self._runner,
-            interval=_SAMPLE_SECONDS,
-        )
-        self._sampler.start()
-
-    def _abort(self) -> None:
-        for recorder in self.recorders:
-            recorder.give_up()
-        for path in self.files:
-            path.unlink(missing_ok=True)
-        for place in self._plan.places:
-            place.manifest.unlink(missing_ok=True)
-        self.take_evidence()
-        self.leave()
-
     def _recorder(self, point: Point) -> Recorder:
         return Recorder(
             point.command,
-            namespace=self._plan.namespace,
-            runner=self._runner,
-            writer=Writer(self._sink(point), packets=self._plan.spec.packets),
+            inside=self.site.inside,
+            writer=Writer(self._sink(point), packets=self._spec.packets),
             on_end=self._wake,
-            copies=2 if any(i.name == point.interface and i.loopback for i in self._plan.there) else 1,
+            seconds=self._spec.seconds,
+            copies=2 if any(i.name == point.interface and i.loopback for i in self.site.there) else 1,
         )
 
     def _sink(self, point: Point) -> FileSink | PipeSink:
-        spec = self._plan.spec
+        spec = self._spec
         if point.place is not None:
             return FileSink(point.place.folder, point.place.name, size=spec.size, ring=spec.ring)
-        if self._plan.stdout is not None:
-            return PipeSink(self._plan.stdout, size=spec.size, give_up=self._give_up)
+        if self._stdout is not None:
+            return PipeSink(self._stdout, size=spec.size, give_up=self._give_up)
         raise ValueError("a point is recorded in a place or to a descriptor")
 
     def _save_manifests(self) -> None:
-        for point, manifest in zip(self._plan.points, self.manifests, strict=True):
+        for point, manifest in zip(self.site.points, self.manifests, strict=True):
             if point.place is None:
                 continue
             try:
                 account.save(point.place, manifest)
             except OSError as error:
                 raise endings.unwritten(point.place, error) from None
+
+
+def _with_news(manifest: Any, notes: Sequence[str], news: Mapping[str, Any]) -> Any:
+    return replace(
+        manifest,
+        notes=(*manifest.notes, *notes, *news.get("notes", ())),
+        names=(*manifest.names, *news.get("names", ())),
+        events=tuple(news.get("events", ())),
+        dataplane=news.get("dataplane", {}),
+    )

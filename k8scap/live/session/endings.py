@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from k8scap.errors import CaptureBrokenError, DiskFullError, K8scapError
+from k8scap.errors import CaptureBrokenError, ConnectionLostError, DiskFullError, K8scapError
 from k8scap.live import tcpdump
 from k8scap.live.session.writer import PipeSink
 from k8scap.model import Counters
@@ -34,6 +34,8 @@ def _reason_of_error(recorder: Recorder) -> str:
         return "stopped"  # whoever read `-w -` has read enough
     if isinstance(error, OSError) and error.errno in _FULL:
         return "disk-full"
+    if isinstance(error, ConnectionLostError):
+        return "connection-lost"
     return "write-failed" if isinstance(error, OSError) else "tcpdump-ended"
 
 
@@ -51,6 +53,9 @@ def error_of(recorders: Sequence[Recorder], reason: str) -> K8scapError | None:
         return CaptureBrokenError(
             f"Writing failed ({error.strerror}), and the capture ended: {kept}.", files=files, next_step=look
         )
+    if reason == "connection-lost":
+        said = error.message if isinstance(error, K8scapError) else str(error)
+        return ConnectionLostError(f"{said} {kept}.", files=files, next_step=look)
     if reason == "tcpdump-ended":
         said = " ".join(recorders[0].said) if error is None else str(error)
         return CaptureBrokenError(

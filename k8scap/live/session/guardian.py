@@ -10,6 +10,7 @@ Run as a file, with the standard library only, so that it is small; the rest is 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sys
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
     from k8scap.runner import Runner
 
-DONE = b"done"
 _PATIENCE = 5.0  # seconds
 _LOOK_EVERY = 1000  # ms; a fork of the parent may hold the pipe open, so its death shows here as well
+_DONE = b"\0"  # no name is that
+_READ_BYTES = 1 << 16
 
 
 class Guardian:
@@ -30,42 +32,56 @@ class Guardian:
 
     def __init__(self, folder: str, names: Sequence[str], *, runner: Runner) -> None:
         reading, self._pipe = os.pipe()
-        words = [str(reading), str(os.getpid()), folder, *names]
+        words = [str(reading), str(os.getpid()), folder]
         try:
             self._process = runner.start([sys.executable, "-I", __file__, *words], pass_fds=(reading,))
+            self.watch_over(names)
         except BaseException:
             os.close(self._pipe)
             raise
         finally:
             os.close(reading)
 
+    def watch_over(self, names: Sequence[str]) -> None:
+        """Name recordings that have begun."""
+        self._tell(b"".join(os.fsencode(name) + b"\n" for name in names))
+
     def dismiss(self) -> None:
         """Tell it that there is nothing left to do."""
         try:
-            os.write(self._pipe, DONE)
-        except BrokenPipeError:
-            pass  # it was killed; so be it
+            self._tell(_DONE)
         finally:
             os.close(self._pipe)
         self._process.wait(_PATIENCE)
         self._process.stdout.close()
         self._process.stderr.close()
 
+    def _tell(self, words: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it was killed; so be it
+            while words:
+                words = words[os.write(self._pipe, words) :]
+
 
 def main(words: list[str]) -> None:
-    pipe, parent, folder, names = int(words[0]), int(words[1]), words[2], words[3:]
-    if not parent_is_done(pipe, parent):
-        close_recordings(folder, names)
+    pipe, parent, folder = int(words[0]), int(words[1]), words[2]
+    told = hear(pipe, parent)
+    if not told.endswith(_DONE):
+        close_recordings(folder, [os.fsdecode(name) for name in told.splitlines()])
 
 
-def parent_is_done(pipe: int, parent: int) -> bool:
-    """Wait; whether the parent said that all is done, before it went."""
+def hear(pipe: int, parent: int) -> bytes:
+    """Wait until the parent has gone, or said that all is done; what it told."""
     poll = select.poll()
     poll.register(pipe, select.POLLIN | select.POLLHUP)
-    while os.getppid() == parent:
-        if poll.poll(_LOOK_EVERY):
-            return os.read(pipe, len(DONE)) == DONE
-    return bool(poll.poll(0)) and os.read(pipe, len(DONE)) == DONE
+    told = b""
+    while os.getppid() == parent or poll.poll(0):
+        if not poll.poll(_LOOK_EVERY):
+            continue
+        words = os.read(pipe, _READ_BYTES)
+        told += words
+        if not words or told.endswith(_DONE):
+            break
+    return told
 
 
 def close_recordings(folder: str, names: list[str]) -> None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from k8scap.errors import CaptureBrokenError, K8scapError, TargetChangedError
 from k8scap.live.session import endings, signals
 from k8scap.live.session.companion import Companion
-from k8scap.live.session.crew import Crew
+from k8scap.live.session.crews import Crews
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
     from k8scap.analysis import Capture
+    from k8scap.errors import K8scapError
     from k8scap.live.session.planning import Plan
     from k8scap.model import Counters, Manifest
     from k8scap.runner import Runner
@@ -38,12 +37,11 @@ class LiveCapture:
     """
 
     def __init__(self, plan: Plan, *, runner: Runner) -> None:
-        self._plan = plan
         self._wake = threading.Event()
         self._done = threading.Event()
         self._asked = ""
         self._error: K8scapError | None = None
-        self._crew = Crew(plan, runner=runner, wake=self._wake.set, give_up=lambda: bool(self._asked))
+        self._crews = Crews(plan, runner=runner, wake=self._wake.set, give_up=lambda: bool(self._asked))
         self._companion = (
             Companion(plan.command, runner=runner, on_end=self._wake.set) if plan.command else None
         )
@@ -55,7 +53,7 @@ class LiveCapture:
         """Return when every tcpdump listens; raises what kept one from it, and then leaves nothing behind."""
         signals.register(self)
         try:
-            self._crew.begin()
+            self._crews.begin()
         except BaseException:
             signals.forget(self)
             self._done.set()
@@ -70,23 +68,28 @@ class LiveCapture:
 
     @property
     def counters(self) -> Counters:
-        """Of all interfaces together; tcpdump's part is at most a second old."""
-        return endings.total([recorder.counters for recorder in self._crew.recorders])
+        """Of all interfaces together; tcpdump's part is at most a second old (ten, on another machine)."""
+        return endings.total([recorder.counters for recorder in self._crews.recorders])
 
     @property
     def bytes(self) -> int:
         """In the files that are there."""
-        return sum(recorder.writer.sink.bytes for recorder in self._crew.recorders)
+        return sum(recorder.writer.sink.bytes for recorder in self._crews.recorders)
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The capture files, oldest first; they grow by whole records and may be opened at any time."""
-        return self._crew.files
+        return self._crews.files
 
     @property
     def manifests(self) -> tuple[Manifest, ...]:
         """One a point, as on disk."""
-        return tuple(self._crew.manifests)
+        return self._crews.manifests
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of the capture as a whole: targets that could not be captured, among others."""
+        return tuple(self._crews.notes)
 
     @property
     def exit_code(self) -> int | None:
@@ -137,7 +140,7 @@ class LiveCapture:
 
     def __repr__(self) -> str:
         state = "running" if self.running else f"ended by {self.manifests[0].ended_by}"
-        points = ", ".join(point.name for point in self._plan.points)
+        points = ", ".join(manifest.point for manifest in self.manifests)
         return f"<LiveCapture of {points}: {state}, {self.counters.on_disk:,} packets on disk>"
 
     def _control(self) -> None:
@@ -145,13 +148,17 @@ class LiveCapture:
         try:
             reason = self._watch()
         finally:
-            self._close(reason)
-            self._see_companion_off()
-            signals.forget(self)
-            self._done.set()
+            notes = self._companion.notes if self._companion else ()
+            until_ns = time.time_ns() + (_AFTERMATH_NS if reason == "command" else 0)
+            try:
+                self._error = self._crews.end(reason, until_ns=until_ns, notes=notes)
+            finally:
+                self._see_companion_off()
+                signals.forget(self)
+                self._done.set()
 
     def _watch(self) -> str:
-        """Wait for a reason to end, each second asking tcpdump for its counts and the target for its life."""
+        """Wait for a reason to end, each second looking after tcpdump and its targets."""
         if self._companion:
             self._companion.start()
         next_tick = time.monotonic()
@@ -160,56 +167,21 @@ class LiveCapture:
                 return reason
             if time.monotonic() >= next_tick:
                 next_tick += _TICK_SECONDS
-                for recorder in self._crew.recorders:
-                    recorder.ask_counts()
-                if self._target_is_gone():
-                    return "target-gone"
+                self._crews.look()
             self._wake.wait(max(0.0, min(next_tick, self._deadline()) - time.monotonic()))
             self._wake.clear()
 
     def _reason(self) -> str:
         if self._asked:
             return self._asked
-        for recorder in self._crew.recorders:
-            if reason := endings.reason_of(recorder):
-                return "target-gone" if reason == "tcpdump-ended" and self._target_is_gone() else reason
+        if reason := self._crews.why_all_end():
+            return reason
         if self._companion and self._companion.ended.is_set():
             return "command"
         return "seconds" if time.monotonic() >= self._deadline() else ""
 
     def _deadline(self) -> float:
         return float("inf") if self.seconds is None else self.started_at + self.seconds
-
-    def _target_is_gone(self) -> bool:
-        try:
-            self._plan.namespace.verify()
-        except TargetChangedError as error:
-            self._crew.notes.append(f"{error.message} The capture ended with it.")
-            return True
-        return False
-
-    def _close(self, reason: str) -> None:
-        """End tcpdump, write the manifests, let go of all; no step's failure keeps the next from its turn."""
-        crew = self._crew
-        until_ns = time.time_ns() + (_AFTERMATH_NS if reason == "command" else 0)
-        crew.keep_until(until_ns)
-        evidence = self._attempt(crew.take_evidence) or {}
-        self._attempt(lambda: crew.end_tcpdumps(until_ns=until_ns))
-        self._error = endings.error_of(crew.recorders, reason) or self._error
-        notes = self._companion.notes if self._companion else ()
-        self._attempt(lambda: crew.close_manifests(reason, evidence=evidence, notes=notes))
-        self._attempt(crew.leave)
-
-    def _attempt(self, step: Callable[[], Any]) -> Any:
-        try:
-            return step()
-        except K8scapError as error:
-            self._error = self._error or error
-        except Exception as error:  # noqa: BLE001 - told as the capture's own error, not as a thread's traceback
-            self._error = self._error or CaptureBrokenError(
-                f"Closing the capture failed: {error}.", files=tuple(map(str, self.files))
-            )
-        return None
 
     def _see_companion_off(self) -> None:
         # The command is its user's, who may want it to the end: only who ends the capture ends it too.

@@ -15,10 +15,9 @@ from k8scap.recording import recording_name, rotation_order
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from k8scap.live.targets import Target
-
 RESERVE_BYTES = 1 << 20  # what a manifest with some hours of evidence takes
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,199}")
+_MOST_OF_A_SUBJECT = 100  # a pod's own name, up to 253, and the time come behind it
 _LIKE_A_RING_FILE = re.compile(r".*\.\d{4,}")
 
 
@@ -68,12 +67,18 @@ def files_of(folder: Path, name: str) -> list[Path]:
     return sorted(files, key=rotation_order)
 
 
-def take_places(folder: Path, name: str, interfaces: Sequence[str]) -> tuple[Place, ...]:
-    """One place an interface: NAME, or with several NAME.IFACE; with -2, -3 … where a name is taken."""
+def take_places(
+    folder: Path, name: str, endings: Sequence[str], *, over_all: bool = False
+) -> tuple[Place, ...]:
+    """One place an ending: NAME, or NAME.ENDING; all with -2, -3 … behind NAME where one of them is taken.
+
+    With `over_all` NAME itself is taken too, and comes first.
+    """
+    parts = _different([in_a_name(ending) if ending else "" for ending in endings])
     for attempt in itertools.count(1):
         base = name if attempt == 1 else f"{name}-{attempt}"
-        several = [f"{base}.{re.sub(r'[^A-Za-z0-9_-]', '-', i)}" for i in interfaces]
-        places = [Place(folder, n) for n in (several if len(interfaces) > 1 else [base])]
+        several = [f"{base}.{ending}" if ending else base for ending in parts]
+        places = [Place(folder, n) for n in ([base, *several] if over_all else several)]
         taken: list[Place] = []
         try:
             for place in places:
@@ -89,10 +94,25 @@ def take_places(folder: Path, name: str, interfaces: Sequence[str]) -> tuple[Pla
     raise AssertionError("there is always another number")
 
 
+def in_a_name(text: str) -> str:
+    """What a file's name may hold of `text`, and no end that looks like a ring's."""
+    part = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")
+    return f"x{part}" if not part or part.isdecimal() else part
+
+
+def _different(parts: Sequence[str]) -> list[str]:
+    """The parts, with a number behind those that have come before."""
+    different: dict[str, None] = {}
+    for part in parts:
+        numbered = itertools.chain([part], (f"{part}-{n}" for n in itertools.count(2)))
+        different[next(p for p in numbered if p not in different)] = None
+    return list(different)
+
+
 def folder_and_name(
-    output: str | os.PathLike[str] | None, name: str | None, target: Target
+    output: str | os.PathLike[str] | None, name: str | None, asked: Sequence[str]
 ) -> tuple[Path, str]:
-    """The folder, and the recording's name: given, else the target and the time (UTC).
+    """The folder, and the recording's name: given, else what was asked for and the time (UTC).
 
     `output` is a folder (made, for the owner only, where it is missing), or a file NAME.pcap in one.
     Raises UsageError for a name that cannot be a recording's.
@@ -100,7 +120,7 @@ def folder_and_name(
     folder = Path(output or ".").expanduser().absolute()  # the process may change its folder meanwhile
     if folder.suffix == ".pcap" and not folder.is_dir():
         folder, name = folder.parent, name or folder.stem
-    name = _default_name(target) if name is None else name.removesuffix(".pcap")
+    name = _default_name(asked) if name is None else name.removesuffix(".pcap")
     if not _NAME.fullmatch(name) or _LIKE_A_RING_FILE.fullmatch(name):
         raise UsageError(
             f"{name!r} cannot name a recording: letters, digits and ._@+- do, but no end like .0001.",
@@ -134,8 +154,8 @@ def unwritable(folder: Path, error: OSError) -> Exception:
     return UsageError(f"{folder} cannot be written to: {error.strerror}.", next_step="-o DIR")
 
 
-def _default_name(target: Target) -> str:
-    subject = re.sub(r"[^A-Za-z0-9_-]+", "-", str(target))
+def _default_name(asked: Sequence[str]) -> str:
+    subject = "+".join(in_a_name(text) for text in asked)[:_MOST_OF_A_SUBJECT]
     return f"{subject}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
 

@@ -4,127 +4,158 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from k8scap.errors import UsageError
-from k8scap.live import interfaces, targets, tcpdump
-from k8scap.live.netns import Namespace, require_tools
+from k8scap.errors import K8scapError, UsageError
+from k8scap.live import doors
 from k8scap.live.session import place
-from k8scap.live.session.account import Point, read_versions
+from k8scap.live.session.account import own_version
+from k8scap.live.session.site import site, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
-    from k8scap.live.interfaces import Interface
+    from k8scap.live.doors import Cluster, Scope
     from k8scap.live.session.place import Place
-    from k8scap.live.targets import Found, Target
+    from k8scap.live.session.site import Door, Site, Survey
     from k8scap.model import CaptureSpec
     from k8scap.runner import Runner
 
-TOOLS = ("tcpdump", "nsenter", "setpriv", "ip")
 STDOUT = "-"
+_MOST_AT_ONCE = 32
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A capture that can start; `stdout` is the descriptor of `-w -`, or None. Holds what `let_go` frees."""
+    """A capture that can start; `stdout` is the descriptor of `-w -`, or None. Holds what `let_go` frees.
+
+    `group` is the place of the manifest over all, where there are several targets; `notes` say what was
+    asked for and will not be captured.
+    """
 
     spec: CaptureSpec
-    found: Found
-    namespace: Namespace
-    there: Sequence[Interface]
-    points: tuple[Point, ...]
-    versions: Mapping[str, str]
+    sites: tuple[Site, ...]
+    folder: Path | None = None
+    group: Place | None = None
+    cluster: Cluster | None = None
     stdout: int | None = None
     command: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
-    def places(self) -> tuple[Place, ...]:
-        return tuple(point.place for point in self.points if point.place)
+    def recording_names(self) -> list[str]:
+        return [held.name for each in self.sites for held in each.places]
 
     def let_go(self) -> None:
-        for held in self.places:
-            held.release()
-        self.namespace.close()
+        for each in self.sites:
+            each.let_go()
+        if self.group:
+            self.group.release()
+        if self.cluster:
+            self.cluster.close()
 
 
 def plan(
-    text: str,
+    texts: Sequence[str],
     spec: CaptureSpec,
     *,
-    via: str,
+    scope: Scope,
     output: str | os.PathLike[str] | None,
     name: str | None,
     command: Sequence[str] | None,
     runner: Runner,
 ) -> Plan:
-    """Find the target, open its namespace, choose interfaces, compile filters, take names on the disk.
+    """Find the targets, open ways in, choose interfaces, compile filters, take names on the disk.
 
     Raises all that `live.capture` does before it starts, and leaves nothing behind then.
     """
-    target = targets.parse(text)
-    _require_way(via)
+    asked = doors.parse(texts, scope)
     _require_command(command, runner)
     to_stdout = output is not None and os.fspath(output) == STDOUT
-    folder, base = place.folder_and_name(None if to_stdout else output, name, target)
-    require_tools(runner, *TOOLS)
-    found = targets.resolve(target, runner=runner)
-    namespace = Namespace.open(pid=found.pid, path=found.path)
+    folder, base = place.folder_and_name(None if to_stdout else output, name, scope.words(texts))
+    opened = doors.open_all(asked, scope, spec, runner=runner)
     try:
-        there = interfaces.read_interfaces(namespace, runner=runner)
-        chosen = interfaces.choose(spec.interfaces, there, namespace=namespace, runner=runner)
-        filters = _filters(spec, chosen, namespace, runner)
-        versions = read_versions(runner)
+        surveys, failures = _survey_all(opened.doors, spec)
         if to_stdout:
-            _require_one_stream(spec, chosen)
-            places: Sequence[Place | None] = [None]
+            _require_one_stream(spec, surveys)
+            places: tuple[Place | None, ...] = (None,)
+            group = None
         else:
             place.make_folder(folder)
-            places = place.take_places(folder, base, chosen)
+            group, places = _take_places(folder, base, surveys)
     except BaseException:
-        namespace.close()
+        for door in opened.doors:
+            door.inside.close()
+        if opened.cluster:
+            opened.cluster.close()
         raise
-    label = _label(name, target)
-    points = tuple(
-        Point(
-            name=label if len(chosen) == 1 else f"{label}.{interface}",
-            interface=interface,
-            filter=compiled,
-            command=tuple(tcpdump.argv(interface, snaplen=spec.snaplen, filter=compiled)),
-            place=where,
-        )
-        for interface, compiled, where in zip(chosen, filters, places, strict=True)
-    )
     return Plan(
         spec=spec,
-        found=found,
-        namespace=namespace,
-        there=there,
-        points=points,
-        versions=versions,
+        sites=_sites(surveys, spec, places, name=name),
+        folder=None if to_stdout else folder,
+        group=group,
+        cluster=opened.cluster,
         stdout=sys.__stdout__.fileno() if to_stdout and sys.__stdout__ else None,
         command=tuple(command or ()),
+        notes=(*opened.notes, *failures),
     )
 
 
-def _filters(spec: CaptureSpec, chosen: Sequence[str], namespace: Namespace, runner: Runner) -> list[str]:
-    return [
-        tcpdump.effective_filter(
-            spec.filter, exact=spec.exact_filter, interface=i, namespace=namespace, runner=runner
-        )
-        for i in chosen
-    ]
+def _survey_all(found: Sequence[Door], spec: CaptureSpec) -> tuple[list[Survey], list[str]]:
+    """The surveys, and of several doors those that had none, as long as one is left of each target."""
+    versions = own_version()
+
+    def look(door: Door) -> Survey | K8scapError:
+        try:
+            return survey(door, spec, versions=versions)
+        except K8scapError as error:
+            return error
+
+    if len(found) == 1:
+        return [survey(found[0], spec, versions=versions)], []
+    with ThreadPoolExecutor(max_workers=min(_MOST_AT_ONCE, len(found))) as pool:
+        results = list(zip(found, pool.map(look, found), strict=True))
+    surveyed = [result for _, result in results if not isinstance(result, K8scapError)]
+    left = {result.door.asked for result in surveyed}
+    failures = []
+    for door, result in results:
+        if not isinstance(result, K8scapError):
+            continue
+        if door.asked not in left or isinstance(result, UsageError):
+            raise result
+        door.inside.close()
+        failures.append(f"{door.label} was not captured: {result.message}")
+    return surveyed, failures
 
 
-def _label(name: str | None, target: Target) -> str:
-    """How tables call the point: as the recording was named, else as the target."""
-    return name.removesuffix(".pcap") if name else str(target).replace("/", "-")
+def _take_places(
+    folder: Path, base: str, surveys: Sequence[Survey]
+) -> tuple[Place | None, tuple[Place, ...]]:
+    endings = []
+    for each in surveys:
+        for interface in each.chosen:
+            of_target = [each.door.label] if len(surveys) > 1 else []
+            of_interface = [interface] if len(each.chosen) > 1 else []
+            endings.append("-".join([*of_target, *of_interface]))
+    over_all = len(surveys) > 1
+    places = place.take_places(folder, base, endings, over_all=over_all)
+    return (places[0], places[1:]) if over_all else (None, places)
 
 
-def _require_way(via: str) -> None:
-    if via not in {"auto", "local"}:
-        raise UsageError(f"There is no way {via!r} to a target here, only local.", next_step='via="auto"')
+def _sites(
+    surveys: Sequence[Survey], spec: CaptureSpec, places: Sequence[Place | None], *, name: str | None
+) -> tuple[Site, ...]:
+    sites, at = [], 0
+    for each in surveys:
+        mine = places[at : at + len(each.chosen)]
+        at += len(each.chosen)
+        # Tables call the point as the recording was named, else as the target.
+        label = name.removesuffix(".pcap") if name and len(surveys) == 1 else each.door.label
+        sites.append(site(each, spec, mine, label=label))
+    return tuple(sites)
 
 
 def _require_command(command: Sequence[str] | None, runner: Runner) -> None:
@@ -134,10 +165,11 @@ def _require_command(command: Sequence[str] | None, runner: Runner) -> None:
         raise UsageError(f"There is no command {command[0]} here.", next_step=f"command -v {command[0]}")
 
 
-def _require_one_stream(spec: CaptureSpec, chosen: Sequence[str]) -> None:
-    if len(chosen) > 1 or spec.ring:
+def _require_one_stream(spec: CaptureSpec, surveys: Sequence[Survey]) -> None:
+    if len(surveys) > 1 or len(surveys[0].chosen) > 1 or spec.ring:
         raise UsageError(
-            "Only one interface, and no ring, goes to stdout.", next_step="-o DIR, or one -i and no --ring"
+            "Only one target and interface, and no ring, goes to stdout.",
+            next_step="-o DIR, or one pod, one -i and no --ring",
         )
     if sys.__stdout__ and sys.__stdout__.isatty():
         raise UsageError(

@@ -13,7 +13,7 @@ _SILENT_SECONDS = 1.0
 _REFRESH_SECONDS = 0.25
 
 
-def follow(live: LiveCapture, *, progress: bool | None) -> None:
+def show(live: LiveCapture, *, progress: bool | None) -> None:
     """Wait for the capture's end behind a tqdm bar (on stderr, or in the notebook).
 
     None shows it where somebody looks: in a terminal or a notebook, from the second second on.

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
+import contextlib
 import signal
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from k8scap.live import tcpdump
-from k8scap.live.netns import nsenter_argv
 from k8scap.live.session.framing import NotPcapError
-from k8scap.live.session.leash import bound_to_us
 from k8scap.live.tcpdump import Counts
 from k8scap.model import Counters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from k8scap.live.netns import Namespace
     from k8scap.live.session.writer import Writer
-    from k8scap.runner import Process, Runner
+    from k8scap.live.ways import Inside
+    from k8scap.live.ways.inside import Running, Source
 
 _READ_BYTES = 1 << 18
-_PIPE_BYTES = 1 << 20  # pipe(7): the most that is granted without privileges
 _KEPT_LINES = 20
 _PATIENCE = 5.0  # seconds
 _POLL_SECONDS = 0.03
@@ -33,7 +29,8 @@ _POLL_SECONDS = 0.03
 class Recorder:
     """Runs tcpdump; `on_end` is called, from its thread, when it should be stopped, and when it has ended.
 
-    `copies` is how often the kernel counts a packet: on a loopback interface, twice.
+    `copies` is how often the kernel counts a packet: on a loopback interface, twice. `seconds` is when a
+    tcpdump on another machine ends by itself, whatever becomes of us.
 
     Attributes
     ----------
@@ -49,10 +46,10 @@ class Recorder:
         self,
         command: Sequence[str],
         *,
-        namespace: Namespace,
-        runner: Runner,
+        inside: Inside,
         writer: Writer,
         on_end: Callable[[], None],
+        seconds: float | None = None,
         copies: int = 1,
     ) -> None:
         self.command = tuple(command)
@@ -64,13 +61,13 @@ class Recorder:
         self.error: BaseException | None = None
         self.said: list[str] = []
         self.returncode: int | None = None
-        self._namespace = namespace
-        self._runner = runner
+        self._inside = inside
+        self._seconds = seconds
         self._on_end = on_end
         self._copies = copies
         self._answered = threading.Event()
         self._given_up = False
-        self._process: Process | None = None
+        self._process: Running | None = None
         self._thread = threading.Thread(target=self._record, name="k8scap-recorder", daemon=True)
 
     def start(self) -> None:
@@ -89,8 +86,12 @@ class Recorder:
         """Wait until tcpdump has handed over all up to `until_ns` (epoch), or as long as that can take.
 
         What the kernel has packed and not yet handed over counts as received, not as captured, and would
-        be lost on a SIGINT.
+        be lost on a SIGINT. Another machine is not asked time and again, nor do its clock and ours agree:
+        there it is waited for as long as that can take.
         """
+        if self._inside.remote:
+            self.ended.wait(timeout)
+            return
         deadline = time.monotonic() + timeout + max(0.0, until_ns / 1e9 - time.time())
         while time.monotonic() < deadline and not self._has_all:
             self._answered.clear()
@@ -150,15 +151,14 @@ class Recorder:
     def _record(self) -> None:
         # PDEATHSIG is the death of the thread that forks, so the one that starts tcpdump stays till its end.
         try:
-            argv = bound_to_us(nsenter_argv(self._namespace, self.command))
-            self._process = process = self._runner.start(argv, pass_fds=(self._namespace.fd,))
+            self._process = process = self._inside.start(self.command, seconds=self._seconds)
             if self._given_up:
                 process.kill()
             errors = threading.Thread(
                 target=self._listen, args=(process,), name="k8scap-tcpdump-errors", daemon=True
             )
             errors.start()
-            self._copy(process.stdout.fileno())
+            self._copy(process.stdout)
             self.returncode = process.wait()
             errors.join()
             process.stdout.close()
@@ -176,9 +176,8 @@ class Recorder:
             self._process.kill()
             self._process.wait()
 
-    def _copy(self, fd: int) -> None:
-        _widen_pipe(fd)
-        while data := os.read(fd, _READ_BYTES):
+    def _copy(self, stdout: Source) -> None:
+        while data := stdout.read1(_READ_BYTES):
             if self.error is None:
                 self._write(data)
 
@@ -192,8 +191,8 @@ class Recorder:
         if self.writer.full != full:
             self._on_end()
 
-    def _listen(self, process: Process) -> None:
-        with process.stderr as stderr:
+    def _listen(self, process: Running) -> None:
+        with contextlib.closing(process.stderr) as stderr:
             for raw in stderr:
                 line = raw.decode("utf-8", "replace").rstrip()
                 if link_type := tcpdump.listening(line):
@@ -204,10 +203,3 @@ class Recorder:
                     self._answered.set()
                 elif line:
                     self.said = [*self.said, line][-_KEPT_LINES:]
-
-
-def _widen_pipe(fd: int) -> None:
-    try:
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    except OSError:
-        return  # as it was, then: 64 KiB

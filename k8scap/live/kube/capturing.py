@@ -1,0 +1,126 @@
+"""Kubernetes targets → doors, and what a capture holds of the cluster until its end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from k8scap.live.doors import Opened
+from k8scap.live.kube.api import Api
+from k8scap.live.kube.settings import HelperSettings
+from k8scap.live.kube.ways import Ways, refusal
+from k8scap.live.kube.workloads import find_pods
+from k8scap.live.session.site import Door
+from k8scap.live.targets import Found
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from k8scap.live.doors import Scope
+    from k8scap.live.kube.pods import Pod
+    from k8scap.live.targets import Target
+    from k8scap.live.ways import Inside
+    from k8scap.model import CaptureSpec
+    from k8scap.runner import Runner
+
+KUBELET = "tcp port 10250"  # through which our own stream goes: to be seen in a node's network only
+
+
+def open_pods(asked: Sequence[Target], scope: Scope, spec: CaptureSpec, *, runner: Runner) -> Opened:
+    """Find the pods and open a way into each.
+
+    Those without a way are told in the notes, as long as each target has a pod with one. Raises
+    TargetNotFoundError, TargetNotRunningError, NotPermittedError, UsageError (more than 10 pods),
+    ClusterUnreachableError and what the ways raise.
+    """
+    api = Api.connect(context=scope.context)
+    found = find_pods(
+        api,
+        asked,
+        namespace=scope.namespace,
+        selector=scope.selector,
+        container=scope.container,
+        all_pods=scope.all_pods,
+    )
+    settings = HelperSettings.read()
+    ways = Ways(api, via=scope.via, settings=settings, seconds=spec.seconds, runner=runner)
+    held = HeldCluster(api, found, ways)
+    try:
+        held.begin()
+        opened, refused = ways.open(found)
+        doors, notes = _doors(found, opened, refused, spec)
+    except BaseException:
+        held.close()
+        raise
+    return Opened(doors=doors, cluster=held, notes=notes)
+
+
+class HeldCluster:
+    """The watch on names, and the ways with what they made; see `doors.Cluster`."""
+
+    def __init__(self, api: Api, pods: Sequence[Pod], ways: Ways) -> None:
+        self._api = api
+        self._pods = tuple(pods)
+        self._ways = ways
+
+    def begin(self) -> None:
+        """Begin to watch the names."""
+
+    def news(self) -> Mapping[str, Any]:
+        return {}
+
+    def close(self) -> None:
+        self._ways.close()
+
+
+def _doors(
+    pods: Sequence[Pod],
+    opened: Mapping[str, Inside],
+    refused: Mapping[str, Mapping[str, Any]],
+    spec: CaptureSpec,
+) -> tuple[tuple[Door, ...], tuple[str, ...]]:
+    left = {pod.asked for pod in pods if pod.uid in opened}
+    notes = []
+    for pod in pods:
+        if pod.uid in opened:
+            continue
+        error = refusal(pod, dict(refused[pod.uid]))
+        if pod.asked not in left:
+            for inside in opened.values():
+                inside.close()
+            raise error
+        notes.append(f"{pod.namespace}/{pod.name} was not captured: {error.message}")
+    labels = _labels([pod for pod in pods if pod.uid in opened])
+    return tuple(
+        _door(pod, opened[pod.uid], labels[pod.uid], spec) for pod in pods if pod.uid in opened
+    ), tuple(notes)
+
+
+def _door(pod: Pod, inside: Inside, label: str, spec: CaptureSpec) -> Door:
+    found = Found(pod.described, None, None, names=(), notes=pod.notes)
+    door = Door(
+        found=found, inside=inside, label=label, asked=pod.asked, prefer=("eth0", "lo") if pod.mesh else ()
+    )
+    if not pod.host_network:
+        return door
+    narrow = _narrowed(pod, with_ports=not spec.filter)
+    said = f"{pod.name} has its node's network: only what passes {narrow!r} is captured."
+    return replace(
+        door,
+        found=replace(found, notes=(*found.notes, said)),
+        narrow=narrow,
+        leave_out=KUBELET if inside.remote else "",
+    )
+
+
+def _narrowed(pod: Pod, *, with_ports: bool) -> str:
+    """The traffic of a pod in its node's network: its addresses, and the ports that it declares."""
+    hosts = " or ".join(f"host {ip}" for ip in pod.ips)
+    ports = " or ".join(f"port {port}" for port in pod.ports) if with_ports else ""
+    return " and ".join(f"({part})" for part in (hosts, ports) if part)
+
+
+def _labels(pods: Sequence[Pod]) -> dict[str, str]:
+    """Pod UID → how tables call it: its name, with the namespace where there are several."""
+    several = len({pod.namespace for pod in pods}) > 1
+    return {pod.uid: f"{pod.namespace}/{pod.name}" if several else pod.name for pod in pods}

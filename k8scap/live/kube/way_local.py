@@ -1,0 +1,57 @@
+"""local: this machine is the pod's node, and we are root on it. Asks nothing of the cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k8scap.errors import K8scapError, NotPermittedError, TargetNotFoundError
+from k8scap.live.kube import processes
+from k8scap.live.netns import Namespace, require_tools
+from k8scap.live.ways.local import LocalInside
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from k8scap.live.kube.pods import Pod
+    from k8scap.runner import Runner
+
+TOOLS = ("find", "grep", "tcpdump", "nsenter", "setpriv", "ip")
+
+
+class LocalWay:
+    """Enters the pods whose processes run here."""
+
+    name = "local"
+
+    def __init__(self, *, runner: Runner) -> None:
+        self._runner = runner
+
+    def open(self, pods: Sequence[Pod]) -> Mapping[str, LocalInside | K8scapError]:
+        """Pod UID → its inside, or why there is no way."""
+        try:
+            found = processes.find({pod.uid: pod.wanted for pod in pods}, self._runner.run)
+        except (K8scapError, TimeoutError) as error:
+            refusal = error if isinstance(error, K8scapError) else NotPermittedError(str(error))
+            return {pod.uid: refusal for pod in pods}
+        return {pod.uid: self._open(pod, found.get(pod.uid)) for pod in pods}
+
+    def close(self) -> None:
+        """Nothing was made."""
+
+    def _open(self, pod: Pod, process: processes.Process | None) -> LocalInside | K8scapError:
+        if process is None:
+            return TargetNotFoundError(
+                f"This machine is not {pod.node}, the node of {pod.namespace}/{pod.name}.",
+                next_step="--via node-pod",
+            )
+        try:
+            require_tools(self._runner, *TOOLS)
+            namespace = Namespace.open(pid=process.pid)
+        except K8scapError as error:
+            return error
+        if namespace.start_time != process.start_time:
+            namespace.close()
+            return TargetNotFoundError(
+                f"The process of {pod.namespace}/{pod.name} ended as it was entered.", next_step="try again."
+            )
+        return LocalInside(namespace, runner=self._runner)
