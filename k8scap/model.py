@@ -75,6 +75,10 @@ class NameEntry:
     namespace: str = ""
     start: datetime | None = None
     end: datetime | None = None
+    workload: str = ""
+    node: str = ""
+    zone: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,6 +96,7 @@ class _Session:
     async def run(self) -> None:
         copying = [self._copy(self.process.stdout, STDOUT), self._copy(self.process.stderr, STDERR)]
         done = asyncio.ensure_future(asyncio.gather(*copying))
+        done.add_done_callback(lambda d: d.cancelled() or d.exception())
         leaving = asyncio.ensure_future(self.left.wait())
         await asyncio.wait([done, leaving], return_when=asyncio.FIRST_COMPLETED)
         if not done.done():

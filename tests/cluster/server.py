@@ -51,7 +51,7 @@ class ApiServer:
             if connection.transport:
                 connection.transport.abort()
         await asyncio.sleep(seconds)
-        self.runner._sites.discard(self._site)
+        self.runner._sites.remove(self._site)
         await self.listen(self._context, port)
 
     # ---- every request ----

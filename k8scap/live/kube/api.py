@@ -50,6 +50,7 @@ class Api:
         self.context = known.context
         self.namespace = known.namespace
         self.server = str(known.configuration.host).rstrip("/")
+        self._answered = False  # a server that was never there is not waited for
         self._configuration = known.configuration
         self._http = RESTClientObject(known.configuration).pool_manager
 
@@ -191,7 +192,7 @@ class Api:
 
         timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=read_seconds)
         data = None if body is None else json.dumps(body).encode()
-        for wait in (*_WAITS, None):
+        for wait in (*(_WAITS if self._answered else _WAITS[:1]), None):
             headers = {**self._headers(), "Accept": "application/json"}
             if data is not None:
                 headers["Content-Type"] = content_type
@@ -212,6 +213,7 @@ class Api:
                         next_step="kubectl get --raw /readyz",
                     ) from None
             else:
+                self._answered = True
                 if wait is None or response.status not in _AGAIN or method in {"POST", "PATCH"}:
                     return response
                 response.release_conn()

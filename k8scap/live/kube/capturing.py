@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from k8scap.live.doors import Opened
+from k8scap.live.kube import dataplane
 from k8scap.live.kube.api import Api
+from k8scap.live.kube.happenings import events_of
+from k8scap.live.kube.naming import NamesWatch
 from k8scap.live.kube.settings import HelperSettings
 from k8scap.live.kube.ways import Ways, refusal
 from k8scap.live.kube.workloads import find_pods
@@ -62,14 +66,27 @@ class HeldCluster:
         self._api = api
         self._pods = tuple(pods)
         self._ways = ways
+        self._since = datetime.now(UTC)
+        self.names = NamesWatch(api, [pod.namespace for pod in pods if pod.namespace])
 
     def begin(self) -> None:
         """Begin to watch the names."""
+        self.names.start()
 
     def news(self) -> Mapping[str, Any]:
-        return {}
+        """The names, Events and dataplane; asked when tcpdump has ended, so that no packet waits for it."""
+        events, note = events_of(self._api, self._pods, since=self._since)
+        entries = self.names.stop()
+        notes = [*self.names.notes, *([note] if note else [])]
+        return {
+            "names": entries,
+            "events": events,
+            "dataplane": dataplane.look(self._api, self._pods),
+            "notes": notes,
+        }
 
     def close(self) -> None:
+        self.names.stop()
         self._ways.close()
 
 

@@ -16,9 +16,10 @@ import queue
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from k8scap.errors import ConnectionLostError
+from k8scap.live.kube import frames
 
 if TYPE_CHECKING:
     import signal
@@ -31,6 +32,7 @@ STDOUT, STDERR, STATUS = 1, 2, 3
 _PING_SECONDS = 15.0  # load balancers cut connections that are idle for 20 s and more
 _SILENT_SECONDS = 60.0  # after which a connection whose pings were answered before is taken for dead
 _MOST_STATUS_BYTES = 1 << 20
+_MOST_MESSAGE_BYTES = 64 << 20
 _LONGEST_LINE = 8192
 
 
@@ -66,6 +68,8 @@ class ExecStream:
     def __init__(self, socket: WebSocket, *, what: str) -> None:
         self.status: Status | None = None
         self._socket = socket
+        self._frames = frames.FrameReader(socket)
+        self._part = bytearray()
         self._what = what
         self._ponged = False
         self._heard = time.monotonic()
@@ -96,33 +100,47 @@ class ExecStream:
             self._socket.shutdown()
 
     def _receive(self) -> tuple[int, bytes]:
-        """One frame's channel and data; (0, b"") for frames that carry none."""
-        import websocket
-
+        """One message's channel and data; (0, b"") for frames that carry none."""
         try:
-            opcode, frame = self._socket.recv_data_frame(control_frame=True)
-        except websocket.WebSocketTimeoutException:
+            frame = self._frames.read()
+        except TimeoutError:
             self._ping()
             return 0, b""
-        except (websocket.WebSocketException, OSError) as error:
+        except OSError as error:
             raise self._lost(str(error) or type(error).__name__) from None
         self._heard = time.monotonic()
-        if opcode == websocket.ABNF.OPCODE_CLOSE:
-            raise self._lost("it was closed from the other end")
-        if opcode == websocket.ABNF.OPCODE_PONG:
+        if frame.opcode == frames.PING:
+            self._say(lambda: self._socket.pong(frame.data))
+        elif frame.opcode == frames.PONG:
             self._ponged = True
-        data = frame.data
-        if opcode not in {websocket.ABNF.OPCODE_BINARY, websocket.ABNF.OPCODE_TEXT} or not data:
-            return 0, b""
-        return data[0], data[1:]
+        elif frame.opcode == frames.CLOSE:
+            raise self._lost("it was closed from the other end")
+        elif data := self._whole(frame):
+            return data[0], data[1:]
+        return 0, b""
+
+    def _whole(self, frame: frames.Frame) -> bytes:
+        """The message that a data frame ends, b"" as long as it goes on (what is between may cut it up)."""
+        if frame.final and not self._part:
+            return frame.data
+        self._part += frame.data
+        if len(self._part) > _MOST_MESSAGE_BYTES:
+            raise self._lost("a message without end")
+        if not frame.final:
+            return b""
+        message, self._part = bytes(self._part), bytearray()
+        return message
 
     def _ping(self) -> None:
-        import websocket
-
         if self._ponged and time.monotonic() - self._heard > _SILENT_SECONDS:
             raise self._lost(f"nothing was heard for {_SILENT_SECONDS:.0f} s")
+        self._say(self._socket.ping)
+
+    def _say(self, words: Callable[[], Any]) -> None:
+        import websocket
+
         try:
-            self._socket.ping()
+            words()
         except (websocket.WebSocketException, OSError) as error:
             raise self._lost(str(error)) from None
 

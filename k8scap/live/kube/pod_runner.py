@@ -6,7 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from k8scap.errors import CaptureBrokenError, K8scapError, ToolMissingError
+from k8scap.errors import CaptureBrokenError, ConnectionLostError, K8scapError, ToolMissingError
 from k8scap.live.kube.exec_stream import STDOUT, ExecProcess, ExecStream
 from k8scap.runner import Completed
 
@@ -19,6 +19,7 @@ _MOST_OUTPUT_BYTES = 16 << 20  # of a command that is run to its end: what lists
 _MISSING = re.compile(
     r"executable file not found|no such file or directory|not found in \$PATH", re.IGNORECASE
 )
+_WAITS = (0.3, 1.0)
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # what a wrapper (timeout, env, nsenter) says of its command
 
 
@@ -45,6 +46,14 @@ class PodRunner:
         such pod or container), CaptureBrokenError (it could not be started).
         """
         deadline = time.monotonic() + timeout
+        for wait in _WAITS:
+            try:
+                return self._run(argv, deadline)
+            except ConnectionLostError:
+                time.sleep(wait)  # what is run to its end here may be run twice
+        return self._run(argv, deadline)
+
+    def _run(self, argv: Sequence[str], deadline: float) -> Completed:
         stream = self._open(argv)
         out, err = bytearray(), bytearray()
         try:

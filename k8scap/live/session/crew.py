@@ -137,10 +137,11 @@ class Crew:
                 recorder.writer.until_ns = until_ns
         evidence = self._attempt(self._take_evidence) or {}
         self._attempt(lambda: self._end_tcpdumps(until_ns=until_ns))
-        self.error = endings.error_of(self.recorders, reason) or self.error
+        self.reason = self._lost() or reason
+        self.error = endings.error_of(self.recorders, self.reason) or self.error
         for index, recorder in enumerate(self.recorders):
             self.manifests[index] = account.closing(
-                self.manifests[index], recorder, ended_by=reason, evidence=evidence, notes=self.notes
+                self.manifests[index], recorder, ended_by=self.reason, evidence=evidence, notes=self.notes
             )
 
     def close(self, *, notes: Sequence[str] = (), news: Mapping[str, Any] | None = None) -> None:
@@ -151,6 +152,14 @@ class Crew:
         self._attempt(self._save_manifests)
         self._attempt(self.site.let_go)
         self.done.set()
+
+    def _lost(self) -> str:
+        """Whether a connection broke before all was here; after tcpdump's last word nothing is lost."""
+        lost = [r for r in self.recorders if endings.reason_of(r) == "connection-lost"]
+        if any(not recorder.counters.complete for recorder in lost):
+            return "connection-lost"
+        self.notes.extend(f"{endings.words(r.error)} By then all packets were here." for r in lost)
+        return ""
 
     def _attempt(self, step: Callable[[], Any]) -> Any:
         try:

@@ -54,14 +54,18 @@ def error_of(recorders: Sequence[Recorder], reason: str) -> K8scapError | None:
             f"Writing failed ({error.strerror}), and the capture ended: {kept}.", files=files, next_step=look
         )
     if reason == "connection-lost":
-        said = error.message if isinstance(error, K8scapError) else str(error)
-        return ConnectionLostError(f"{said} {kept}.", files=files, next_step=look)
+        return ConnectionLostError(f"{words(error)} {kept}.", files=files, next_step=look)
     if reason == "tcpdump-ended":
         said = " ".join(recorders[0].said) if error is None else str(error)
         return CaptureBrokenError(
             f"tcpdump ended by itself ({said or 'without a word'}): {kept}.", files=files, next_step=look
         )
     return None
+
+
+def words(error: BaseException | None) -> str:
+    """The sentence of an error, without its next step."""
+    return error.message if isinstance(error, K8scapError) else str(error)
 
 
 def require_listening(recorder: Recorder, *, interface: str) -> None:

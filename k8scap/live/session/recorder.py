@@ -102,6 +102,11 @@ class Recorder:
             self.ended.wait(_POLL_SECONDS)
 
     @property
+    def remote(self) -> bool:
+        """Whether tcpdump runs on another machine."""
+        return self._inside.remote
+
+    @property
     def _has_all(self) -> bool:
         """Nothing more is wanted: tcpdump has ended, writing has failed, or a later packet has come."""
         return self.ended.is_set() or self.error is not None or bool(self.writer.full)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+import subprocess
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -53,14 +55,18 @@ class Talk:
 
     def ask(self, times: int = 1) -> None:
         for _ in range(times):
-            url = f"http://{self.server.ip}:8080/page"
-            self.client.run("busybox", "wget", "-q", "-O", "/dev/null", url)
+            self._ask(check=True)
             self.asked += 1
+
+    def _ask(self, *, check: bool) -> None:
+        url = f"http://{self.server.ip}:8080/page"
+        self.client.run("busybox", "wget", "-q", "-O", "/dev/null", url, check=check, timeout=3)
 
     def keep_asking(self, until: threading.Event) -> threading.Thread:
         def work() -> None:
             while not until.is_set():
-                self.ask()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._ask(check=False)
                 until.wait(0.02)
 
         thread = threading.Thread(target=work, daemon=True)
