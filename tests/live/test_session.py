@@ -19,6 +19,7 @@ from k8scap.errors import (
     InterfaceNotFoundError,
     TargetNotFoundError,
     TargetNotRunningError,
+    TargetSyntaxError,
     ToolMissingError,
     UsageError,
 )
@@ -493,8 +494,8 @@ def test_targets_that_cannot_be_captured(tmp_path):
     zombie.wait()
     with pytest.raises(TargetNotFoundError):
         live.watch(f"pid/{zombie.pid}", output=tmp_path)
-    with pytest.raises(TargetNotFoundError):
-        live.watch("deploy/web", output=tmp_path)
+    with pytest.raises(TargetSyntaxError):
+        live.watch("deploy/$(reboot)", output=tmp_path)
 
 
 # ---- stdout ----

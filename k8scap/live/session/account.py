@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from k8scap.live.ways import Inside
     from k8scap.model import CaptureSpec, Counters
 
-_LATEST_SECONDS = 2.0  # of a capture on another machine: how long it goes on past its limit, about
-_FEW_PACKETS = 100
-
 BROKEN_OFF = frozenset({"disk-full", "tcpdump-ended", "connection-lost", "killed"})
 
 
@@ -68,7 +65,7 @@ def closing(
 ) -> Manifest:
     """The same at the end: complete only where all that tcpdump captured is accounted for."""
     counters = recorder.counters
-    unread = _unread(recorder) if ended_by == "target-gone" else _not_fetched(manifest, recorder)
+    unread = _unread(recorder) if ended_by == "target-gone" else _not_fetched(recorder)
     whole = counters.complete and ended_by not in BROKEN_OFF and not unread
     said = [f"tcpdump said: {line.removeprefix('tcpdump: ')}" for line in recorder.said]
     return replace(
@@ -99,18 +96,15 @@ def _unread(recorder: Recorder) -> tuple[str, ...]:
     return (f"{recorder.behind} of the last packets went with the interface, before tcpdump had read them.",)
 
 
-def _not_fetched(manifest: Manifest, recorder: Recorder) -> tuple[str, ...]:
-    """What another machine's tcpdump had not read in the end: more than came last, and it was held up."""
-    if not recorder.remote or manifest.started is None:
+def _not_fetched(recorder: Recorder) -> tuple[str, ...]:
+    """What had come by the limit, and another machine's tcpdump never handed over: it was held up."""
+    if not recorder.left_behind:
         return ()
-    seconds = max((datetime.now(UTC) - manifest.started).total_seconds(), _LATEST_SECONDS)
-    came_last = recorder.counts.received * _LATEST_SECONDS / seconds
-    if recorder.behind <= 2 * came_last + _FEW_PACKETS:
-        return ()
-    return (
-        f"{recorder.behind:,} packets had come and were not read yet: the connection to the pod is too slow for "
-        "this traffic. Narrow the filter, or keep less of each packet (--snaplen 128).",
+    said = (
+        f"{recorder.left_behind:,} packets had come and were not read: the connection to the pod is too slow "
+        "for this traffic. Narrow the filter, or keep less of each packet (--snaplen 128)."
     )
+    return (said,)
 
 
 def save(place: Place, manifest: Manifest) -> None:

@@ -24,6 +24,7 @@ _READ_BYTES = 1 << 18
 _KEPT_LINES = 20
 _PATIENCE = 5.0  # seconds
 _POLL_SECONDS = 0.03
+_ANSWER_SECONDS = 3.0  # for another machine's tcpdump to say its counts
 
 
 class Recorder:
@@ -66,6 +67,7 @@ class Recorder:
         self._on_end = on_end
         self._copies = copies
         self._answered = threading.Event()
+        self._due = 0
         self._given_up = False
         self._process: Running | None = None
         self._thread = threading.Thread(target=self._record, name="k8scap-recorder", daemon=True)
@@ -87,9 +89,13 @@ class Recorder:
 
         What the kernel has packed and not yet handed over counts as received, not as captured, and would
         be lost on a SIGINT. Another machine is not asked time and again, nor do its clock and ours agree:
-        there it is waited for as long as that can take.
+        there it is asked once, and waited for as long as that can take.
         """
         if self._inside.remote:
+            self._answered.clear()
+            self.ask_counts()
+            if self._answered.wait(_ANSWER_SECONDS):
+                self._due = self.counts.received - self.counts.dropped
             self.ended.wait(timeout)
             return
         deadline = time.monotonic() + timeout + max(0.0, until_ns / 1e9 - time.time())
@@ -102,9 +108,9 @@ class Recorder:
             self.ended.wait(_POLL_SECONDS)
 
     @property
-    def remote(self) -> bool:
-        """Whether tcpdump runs on another machine."""
-        return self._inside.remote
+    def left_behind(self) -> int:
+        """Packets that had come by the limit, and that another machine's tcpdump never read."""
+        return max(0, self._due - self.counts.captured * self._copies) if self.counts.final else 0
 
     @property
     def _has_all(self) -> bool:
