@@ -71,6 +71,7 @@ class PodInside:
         self._process = process
         self._misled: TargetChangedError | None = None
         self._left: list[str] = []
+        self._found: dict[str, list[str]] = {}
         self._lock = threading.Lock()
 
     def run(self, argv: Sequence[str], *, timeout: float = 30.0) -> Completed:
@@ -154,7 +155,12 @@ class PodInside:
 
     def _signal(self, mark: str, number: int) -> None:
         """Send a signal to what bears the mark; nothing happens where nothing does any more."""
-        pids = self._pids(mark)
+        with self._lock:
+            pids = self._found.get(mark, [])
+        if not pids:
+            pids = self._pids(mark)
+            with self._lock:
+                self._found[mark] = pids
         if pids:
             with contextlib.suppress(TimeoutError):
                 self._runner.run(["kill", f"-{number}", *pids], timeout=10.0)

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 from k8scap.live.containers.cgroups import container_scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from k8scap.runner import Completed
 
     Run = Callable[[Sequence[str]], Completed]
+
+_MOST_BYTES = 4000
+_WORD_BYTES = 20  # `&command=-e&command=` around each
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,9 @@ class Wanted:
     marks: tuple[str, ...]
 
     @property
-    def patterns(self) -> list[str]:
-        written = [form for mark in self.marks for form in {mark, mark.replace("-", "_")}]
-        return sorted({*self.containers, *written})
+    def forms(self) -> tuple[str, ...]:
+        """The marks as cgroup drivers write them: systemd's has no hyphens."""
+        return tuple(form for mark in self.marks for form in {mark, mark.replace("-", "_")})
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,17 @@ class Process:
 
 def find(wanted: Mapping[str, Wanted], run: Run) -> dict[str, Process]:
     """Key → the process through which that pod's network is entered; a pod without one is left out."""
-    groups = _cgroups(wanted.values(), run)
+    found = _find(wanted, [id_ for pod in wanted.values() for id_ in pod.containers], run)
+    missing = {key: pod for key, pod in wanted.items() if key not in found}
+    if missing:
+        found |= _find(missing, [form for pod in missing.values() for form in pod.forms], run)
+    return found
+
+
+def _find(wanted: Mapping[str, Wanted], patterns: Sequence[str], run: Run) -> dict[str, Process]:
+    groups = _cgroups(patterns, run)
     chosen = {key: _candidates(pod, groups) for key, pod in wanted.items()}
-    pids = sorted({pid for candidates in chosen.values() for pid in candidates})
-    ages = _ages(pids, run) if pids else {}
+    ages = _ages(sorted({pid for candidates in chosen.values() for pid in candidates}), run)
     found = {}
     for key, candidates in chosen.items():
         alive = [pid for pid in candidates if pid in ages]
@@ -70,25 +80,36 @@ def is_still(process: Process, run: Run) -> bool:
     return age is not None and age[1] == process.start_time
 
 
-def _cgroups(wanted: Iterable[Wanted], run: Run) -> dict[int, tuple[str, str]]:
-    """PID → its innermost container, and the path in which that stands."""
-    patterns = sorted({pattern for pod in wanted for pattern in pod.patterns})
-    words = [word for pattern in patterns for word in ("-e", pattern)]
-    done = run(
-        ["find", "/proc", "-maxdepth", "2", "-name", "cgroup", "-exec", "grep", "-HF", *words, "{}", "+"]
-    )
+def _cgroups(patterns: Sequence[str], run: Run) -> dict[int, tuple[str, str]]:
+    """PID → its innermost container, and the paths in which that stands."""
     lines: dict[int, list[str]] = {}
-    for line in done.stdout.decode("utf-8", "replace").splitlines():
-        path, _, cgroup = line.partition(":")
-        parts = path.split("/")
-        if len(parts) == 4 and parts[2].isdecimal():
-            lines.setdefault(int(parts[2]), []).append(cgroup)
+    for some in batches(patterns):
+        words = [word for pattern in some for word in ("-e", pattern)]
+        grep = ["-exec", "grep", "-HF", *words, "{}", "+"]
+        done = run(["find", "/proc", "-maxdepth", "2", "-name", "cgroup", *grep])
+        for line in done.stdout.decode("utf-8", "replace").splitlines():
+            path, _, cgroup = line.partition(":")
+            parts = path.split("/")
+            if len(parts) == 4 and parts[2].isdecimal():
+                lines.setdefault(int(parts[2]), []).append(cgroup)
     found = {}
     for pid, cgroups in lines.items():
         text = "\n".join(cgroups)
         if scopes := container_scopes(text):
             found[pid] = (scopes[-1], text)
     return found
+
+
+def batches(words: Sequence[str]) -> Iterator[list[str]]:
+    """The words in lists that fit into a command, which remotely is a URL: proxies take 8 KiB of it."""
+    some: list[str] = []
+    for word in words:
+        if some and sum(map(len, some)) + len(word) + _WORD_BYTES * len(some) > _MOST_BYTES:
+            yield some
+            some = []
+        some.append(word)
+    if some:
+        yield some
 
 
 def _candidates(pod: Wanted, groups: Mapping[int, tuple[str, str]]) -> list[int]:
@@ -99,17 +120,19 @@ def _candidates(pod: Wanted, groups: Mapping[int, tuple[str, str]]) -> list[int]
     if own:
         first = next(c for c in pod.containers if c in own.values())
         return [pid for pid, container in own.items() if container == first]
-    marks = {form for mark in pod.marks for form in (mark, mark.replace("-", "_"))}
-    return [pid for pid, (_, text) in groups.items() if any(mark in text for mark in marks)]
+    return [pid for pid, (_, text) in groups.items() if any(form in text for form in pod.forms)]
 
 
 def _ages(pids: Sequence[int], run: Run) -> dict[int, tuple[bool, int]]:
     """PID → (is no PID 1 of its own, start time): the least is the oldest of those that are a PID 1."""
     files = [f"/proc/{pid}/{name}" for pid in pids for name in ("stat", "status")]
-    done = run(["grep", "-Hs", "-e", "^NSpid:", "-e", "^[0-9]* (", *files])
+    texts = [
+        run(["grep", "-Hs", "-e", "^NSpid:", "-e", "^[0-9]* (", *some]).stdout.decode("utf-8", "replace")
+        for some in batches(files)
+    ]
     stats: dict[int, list[str]] = {}
     inner: dict[int, bool] = {}
-    for line in done.stdout.decode("utf-8", "replace").splitlines():
+    for line in "".join(texts).splitlines():
         path, _, text = line.partition(":")
         parts = path.split("/")
         if len(parts) != 4 or not parts[2].isdecimal():

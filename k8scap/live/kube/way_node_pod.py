@@ -138,10 +138,11 @@ class NodePodWay:
 
 def _inodes(pids: Sequence[int], runner: PodRunner) -> dict[int, int]:
     """PID → its network namespace's number."""
-    if not pids:
-        return {}
-    done = runner.run(["ls", "-Li", *(f"/proc/{pid}/ns/net" for pid in pids)])
-    rows = (line.split() for line in done.stdout.decode("ascii", "replace").splitlines())
+    text = "".join(
+        runner.run(["ls", "-Li", *some]).stdout.decode("ascii", "replace")
+        for some in processes.batches([f"/proc/{pid}/ns/net" for pid in pids])
+    )
+    rows = (line.split() for line in text.splitlines())
     return {int(row[1].split("/")[2]): int(row[0]) for row in rows if len(row) == 2 and row[0].isdecimal()}
 
 
