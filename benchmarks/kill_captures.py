@@ -47,9 +47,7 @@ def one(number: int, pods: list[PodHandle], folder: Path, chance: random.Random)
     pod, via, how = chance.choice(pods).name, chance.choice(WAYS), chance.choice(SIGNALS)
     after = chance.uniform(0.1, 9)
     argv = [
-        sys.executable,
-        "-m",
-        "k8scap.cli",
+        K8SCAP,
         "capture",
         pod,
         "--via",
@@ -129,9 +127,7 @@ def main() -> None:
         print(f"deadline   processes left {processes}; Pod objects left {len(helpers)}")
         target = pods[0].name
         argv = [
-            sys.executable,
-            "-m",
-            "k8scap.cli",
+            K8SCAP,
             "capture",
             target,
             "--via",
