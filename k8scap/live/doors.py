@@ -12,7 +12,7 @@ from k8scap.live.session.site import Door
 from k8scap.live.ways.local import LocalInside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from k8scap.live.targets import Target
     from k8scap.model import CaptureSpec
@@ -44,6 +44,12 @@ class Cluster(Protocol):
 
     def news(self) -> Mapping[str, Any]:
         """`names`, `events`, `dataplane` and `notes` for the manifest; ends the watch."""
+
+    def follow(self, on_door: Callable[[Door], None], on_note: Callable[[str], None]) -> None:
+        """Hand over the doors of pods that appear from now on, and what is to be said of those without."""
+
+    def stop_following(self) -> None:
+        """No more of them; returns when the last one is handed over."""
 
     def close(self) -> None:
         """Remove what was made there."""

@@ -6,6 +6,7 @@ import contextlib
 import ipaddress
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import time
@@ -17,6 +18,7 @@ DEFAULT_CAPABILITIES = (
     *("net_bind_service", "net_raw", "sys_chroot", "mknod", "audit_write", "setfcap"),
 )
 NETNS = Path("/run/netns")
+SETPRIV, NSENTER, UNSHARE = (shutil.which(tool) or tool for tool in ("setpriv", "nsenter", "unshare"))
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -152,11 +154,9 @@ class Container:
 
     def start(self, cgroups: Cgroups) -> None:
         argv = [*self.spec.get("command", ["sleep", "infinity"]), *self.spec.get("args", [])]
-        own = (
-            [] if self.host_pid else ["unshare", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--"]
-        )
+        own = [] if self.host_pid else [UNSHARE, "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--"]
         whole = [
-            "setpriv", "--pdeathsig", "KILL", "--", "nsenter", f"--net={NETNS / self.netns}", "--",
+            SETPRIV, "--pdeathsig", "KILL", "--", NSENTER, f"--net={NETNS / self.netns}", "--",
             *own, *self._rights(), *argv,
         ]  # fmt: skip
         self.popen = subprocess.Popen(
@@ -181,7 +181,7 @@ class Container:
 
     def exec_argv(self, argv: list[str]) -> list[str]:
         inside = ["-n"] if self.host_pid else ["-n", "-p", "-m"]
-        return ["nsenter", "-t", str(self.pid), *inside, "--", *self._rights(), *argv]
+        return [NSENTER, "-t", str(self.pid), *inside, "--", *self._rights(), *argv]
 
     def environment(self) -> dict[str, str]:
         own = {entry["name"]: entry.get("value", "") for entry in self.spec.get("env", ())}
@@ -198,7 +198,7 @@ class Container:
         words = ",".join(["-all", *(f"+{c}" for c in sorted(kept))])
         user = security.get("runAsUser", 0)
         who = ["--reuid", str(user), "--regid", str(user), "--clear-groups"] if user else []
-        return ["setpriv", "--bounding-set", words, "--inh-caps=-all", *who, "--"]
+        return [SETPRIV, "--bounding-set", words, "--inh-caps=-all", *who, "--"]
 
     @property
     def exit_code(self) -> int | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from k8scap.live.doors import Opened
 from k8scap.live.kube import dataplane
 from k8scap.live.kube.api import Api
+from k8scap.live.kube.following import Follower
 from k8scap.live.kube.happenings import events_of
 from k8scap.live.kube.naming import NamesWatch
 from k8scap.live.kube.settings import HelperSettings
@@ -18,7 +20,7 @@ from k8scap.live.session.site import Door
 from k8scap.live.targets import Found
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from k8scap.live.doors import Scope
     from k8scap.live.kube.pods import Pod
@@ -38,17 +40,18 @@ def open_pods(asked: Sequence[Target], scope: Scope, spec: CaptureSpec, *, runne
     ClusterUnreachableError and what the ways raise.
     """
     api = Api.connect(context=scope.context)
-    found = find_pods(
+    find = partial(
+        find_pods,
         api,
         asked,
         namespace=scope.namespace,
         selector=scope.selector,
         container=scope.container,
-        all_pods=scope.all_pods,
     )
+    found = find(all_pods=scope.all_pods)
     settings = HelperSettings.read()
     ways = Ways(api, via=scope.via, settings=settings, seconds=spec.seconds, runner=runner)
-    held = HeldCluster(api, found, ways)
+    held = HeldCluster(api, found, ways, find=partial(find, all_pods=True), spec=spec)
     try:
         held.begin()
         opened, refused = ways.open(found)
@@ -62,10 +65,21 @@ def open_pods(asked: Sequence[Target], scope: Scope, spec: CaptureSpec, *, runne
 class HeldCluster:
     """The watch on names, and the ways with what they made; see `doors.Cluster`."""
 
-    def __init__(self, api: Api, pods: Sequence[Pod], ways: Ways) -> None:
+    def __init__(
+        self,
+        api: Api,
+        pods: Sequence[Pod],
+        ways: Ways,
+        *,
+        find: Callable[[], Sequence[Pod]],
+        spec: CaptureSpec,
+    ) -> None:
         self._api = api
-        self._pods = tuple(pods)
+        self._pods = list(pods)
         self._ways = ways
+        self._find = find
+        self._spec = spec
+        self._follower: Follower | None = None
         self._since = datetime.now(UTC)
         self.names = NamesWatch(api, [pod.namespace for pod in pods if pod.namespace])
 
@@ -85,7 +99,29 @@ class HeldCluster:
             "notes": notes,
         }
 
+    def follow(self, on_door: Callable[[Door], None], on_note: Callable[[str], None]) -> None:
+        """See `doors.Cluster.follow`."""
+
+        def join(new: list[Pod]) -> None:
+            self._pods.extend(new)
+            opened, refused = self._ways.open(new)
+            for pod in new:
+                if pod.uid in opened:
+                    on_door(_door(pod, opened[pod.uid], _label(pod, self._pods), self._spec))
+                else:
+                    why = refusal(pod, dict(refused[pod.uid])).message
+                    on_note(f"{pod.title} appeared and was not captured: {why}")
+
+        self._follower = Follower(self._find, join, known=[pod.uid for pod in self._pods])
+        self.names.listeners.append(self._follower.heard)
+        self._follower.start()
+
+    def stop_following(self) -> None:
+        if self._follower:
+            self._follower.stop()
+
     def close(self) -> None:
+        self.stop_following()
         self.names.stop()
         self._ways.close()
 
@@ -106,11 +142,9 @@ def _doors(
             for inside in opened.values():
                 inside.close()
             raise error
-        notes.append(f"{pod.namespace}/{pod.name} was not captured: {error.message}")
-    labels = _labels([pod for pod in pods if pod.uid in opened])
-    return tuple(
-        _door(pod, opened[pod.uid], labels[pod.uid], spec) for pod in pods if pod.uid in opened
-    ), tuple(notes)
+        notes.append(f"{pod.title} was not captured: {error.message}")
+    doors = (_door(pod, opened[pod.uid], _label(pod, pods), spec) for pod in pods if pod.uid in opened)
+    return tuple(doors), tuple(notes)
 
 
 def _door(pod: Pod, inside: Inside, label: str, spec: CaptureSpec) -> Door:
@@ -137,7 +171,7 @@ def _narrowed(pod: Pod, *, with_ports: bool) -> str:
     return " and ".join(f"({part})" for part in (hosts, ports) if part)
 
 
-def _labels(pods: Sequence[Pod]) -> dict[str, str]:
-    """Pod UID → how tables call it: its name, with the namespace where there are several."""
-    several = len({pod.namespace for pod in pods}) > 1
-    return {pod.uid: f"{pod.namespace}/{pod.name}" if several else pod.name for pod in pods}
+def _label(pod: Pod, pods: Sequence[Pod]) -> str:
+    """How tables call it: its name, with the namespace where there are several."""
+    several = len({other.namespace for other in pods}) > 1
+    return f"{pod.title}" if several and pod.namespace else pod.name

@@ -96,6 +96,8 @@ class PodInside:
         if self._misled:
             raise self._misled
         namespace, name = self._pod["namespace"], self._pod["name"]
+        if not namespace:
+            return  # a node: it has no end of its own
         try:
             now = self._runner.api.get(_pod_path(namespace, name))
         except TargetNotFoundError:

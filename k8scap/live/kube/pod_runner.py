@@ -69,8 +69,10 @@ class PodRunner:
         code = stream.status.code if stream.status else None
         if code is None:
             raise self._could_not_start(argv, stream.status.message if stream.status else "")
-        if code in {_NOT_FOUND, _NOT_EXECUTABLE} and _MISSING.search(err.decode("utf-8", "replace")):
-            raise self._missing(argv)
+        said = err.decode("utf-8", "replace")
+        if code in {_NOT_FOUND, _NOT_EXECUTABLE} and _MISSING.search(said):
+            wrapped = [word for word in argv[1:] if word in said]
+            raise self._missing(wrapped or argv)
         return Completed(tuple(argv), code, bytes(out), bytes(err))
 
     def start(

@@ -74,6 +74,11 @@ class Pod:
         return Wanted(self._chosen.id if self._chosen else "", ids, marks)
 
     @property
+    def title(self) -> str:
+        """How sentences call it."""
+        return f"node/{self.name}" if self.is_node else f"{self.namespace}/{self.name}"
+
+    @property
     def reference(self) -> dict[str, str]:
         return {"namespace": self.namespace, "name": self.name, "uid": self.uid}
 

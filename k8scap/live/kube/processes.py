@@ -74,6 +74,11 @@ def _find(wanted: Mapping[str, Wanted], patterns: Sequence[str], run: Run) -> di
     return found
 
 
+def first(pid: int, run: Run) -> Process:
+    """A process that is there for sure, as the node's first one."""
+    return Process(pid, _ages([pid], run).get(pid, (True, 0))[1], "")
+
+
 def is_still(process: Process, run: Run) -> bool:
     """Whether the PID is still that process's."""
     age = _ages([process.pid], run).get(process.pid)

@@ -19,7 +19,7 @@ from k8scap.errors import CaptureBrokenError, K8scapError, NotPermittedError, To
 from k8scap.live.kube.helper_pod import pod_path
 from k8scap.live.kube.pod_inside import PodInside, remote_seconds
 from k8scap.live.kube.pod_runner import PodRunner
-from k8scap.live.kube.way_exec import inside, require_tcpdump
+from k8scap.live.kube.way_exec import inside, not_a_pod, require_tcpdump
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,6 +59,8 @@ class EphemeralWay:
         """They end by themselves: nothing can end or remove them."""
 
     def _open(self, pod: Pod) -> PodInside | K8scapError:
+        if pod.is_node:
+            return not_a_pod(pod)
         try:
             name = self._container(pod)
             runner = PodRunner(self._api, namespace=pod.namespace, pod=pod.name, container=name)
@@ -66,7 +68,7 @@ class EphemeralWay:
         except K8scapError as error:
             return error
         except TimeoutError as error:
-            return CaptureBrokenError(f"{pod.namespace}/{pod.name} does not answer: {error}.")
+            return CaptureBrokenError(f"{pod.title} does not answer: {error}.")
         return inside(runner, pod, via=self.name)
 
     def _container(self, pod: Pod) -> str:
@@ -80,7 +82,7 @@ class EphemeralWay:
                 return str(container["name"])
         if ours and not self._asked:
             raise NotPermittedError(
-                f"{pod.namespace}/{pod.name} has had an ephemeral container of k8scap, which has ended, or "
+                f"{pod.title} has had an ephemeral container of k8scap, which has ended, or "
                 "will end too soon, and each one stays in the pod.",
                 next_step="--via ephemeral adds another",
             )
@@ -119,14 +121,12 @@ class EphemeralWay:
             if ended := state.get("terminated"):
                 said = ended.get("message") or f"exit code {ended.get('exitCode')}"
                 raise NotPermittedError(
-                    f"tcpdump cannot run in an ephemeral container of {pod.namespace}/{pod.name}: "
-                    f"{_one_line(said)}.",
+                    f"tcpdump cannot run in an ephemeral container of {pod.title}: {_one_line(said)}.",
                     next_step=f"kubectl logs -n {pod.namespace} {pod.name} -c {name}",
                 )
             time.sleep(_POLL_SECONDS)
         raise CaptureBrokenError(
-            f"The ephemeral container {name} of {pod.namespace}/{pod.name} did not start in "
-            f"{_START_SECONDS:.0f} s.",
+            f"The ephemeral container {name} of {pod.title} did not start in {_START_SECONDS:.0f} s.",
             next_step=f"kubectl describe pod -n {pod.namespace} {pod.name}",
         )
 

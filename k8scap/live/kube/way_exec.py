@@ -6,7 +6,13 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from k8scap.errors import CaptureBrokenError, K8scapError, NotPermittedError, ToolMissingError
+from k8scap.errors import (
+    CaptureBrokenError,
+    K8scapError,
+    NotPermittedError,
+    TargetNotFoundError,
+    ToolMissingError,
+)
 from k8scap.live.kube import proc_net
 from k8scap.live.kube.pod_inside import PodInside
 from k8scap.live.kube.pod_runner import PodRunner
@@ -42,14 +48,21 @@ class ExecWay:
         """Nothing was made."""
 
     def _open(self, pod: Pod) -> PodInside | K8scapError:
+        if pod.is_node:
+            return not_a_pod(pod)
         runner = PodRunner(self._api, namespace=pod.namespace, pod=pod.name, container=pod.container)
         try:
             require_tcpdump(runner)
         except K8scapError as error:
             return error
         except TimeoutError as error:
-            return CaptureBrokenError(f"{pod.namespace}/{pod.name} does not answer: {error}.")
+            return CaptureBrokenError(f"{pod.title} does not answer: {error}.")
         return inside(runner, pod, via=self.name)
+
+
+def not_a_pod(pod: Pod) -> TargetNotFoundError:
+    """Why there is no such way into a node."""
+    return TargetNotFoundError(f"{pod.title} has no container.", next_step="--via node-pod")
 
 
 def inside(runner: PodRunner, pod: Pod, *, via: str) -> PodInside:

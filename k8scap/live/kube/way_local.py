@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 from k8scap.errors import K8scapError, NotPermittedError, TargetNotFoundError
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 TOOLS = ("find", "grep", "tcpdump", "nsenter", "setpriv", "ip")
 
 
+def _is_here(pod: Pod) -> bool:
+    """Whether a node is this machine, by its name."""
+    return pod.is_node and pod.name in {socket.gethostname(), socket.getfqdn()}
+
+
 class LocalWay:
     """Enters the pods whose processes run here."""
 
@@ -29,7 +35,8 @@ class LocalWay:
     def open(self, pods: Sequence[Pod]) -> Mapping[str, LocalInside | K8scapError]:
         """Pod UID → its inside, or why there is no way."""
         try:
-            found = processes.find({pod.uid: pod.wanted for pod in pods}, self._runner.run)
+            found = processes.find({p.uid: p.wanted for p in pods if not p.is_node}, self._runner.run)
+            found |= {p.uid: processes.first(1, self._runner.run) for p in pods if _is_here(p)}
         except (K8scapError, TimeoutError) as error:
             refusal = error if isinstance(error, K8scapError) else NotPermittedError(str(error))
             return {pod.uid: refusal for pod in pods}
@@ -41,7 +48,7 @@ class LocalWay:
     def _open(self, pod: Pod, process: processes.Process | None) -> LocalInside | K8scapError:
         if process is None:
             return TargetNotFoundError(
-                f"This machine is not {pod.node}, the node of {pod.namespace}/{pod.name}.",
+                f"This machine is not {pod.node}, the node of {pod.title}.",
                 next_step="--via node-pod",
             )
         try:
@@ -52,6 +59,6 @@ class LocalWay:
         if namespace.start_time != process.start_time:
             namespace.close()
             return TargetNotFoundError(
-                f"The process of {pod.namespace}/{pod.name} ended as it was entered.", next_step="try again."
+                f"The process of {pod.title} ended as it was entered.", next_step="try again."
             )
         return LocalInside(namespace, runner=self._runner)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from k8scap.live.kube.settings import HelperSettings
     from k8scap.live.kube.ways import Refusals
 
+NODE_PROCESS = 1  # is in its node's network
+
 _MOST_AT_ONCE = 16
 _START_SECONDS = 90  # of the helper's own life, before the capture begins
 
@@ -34,6 +36,7 @@ class NodePodWay:
         self._settings = settings
         self._seconds = remote_seconds(seconds) + _START_SECONDS
         self._made: list[HelperPod] = []
+        self._runners: dict[str, PodRunner] = {}
         self._namespace = ""
 
     def open(self, pods: Sequence[Pod]) -> Mapping[str, PodInside | K8scapError]:
@@ -97,25 +100,30 @@ class NodePodWay:
             return {pod.uid: broken for pod in pods}
 
     def _helper_on(self, node: str) -> PodRunner:
+        """The node's one helper; pods that join later are entered through it too."""
+        if node in self._runners:
+            return self._runners[node]
         helper = helper_pod.create(
             self._api, node, namespace=self._namespace, settings=self._settings, seconds=self._seconds
         )
         self._made.append(helper)
         helper.wait()
-        return PodRunner(
+        runner = PodRunner(
             self._api, namespace=helper.namespace, pod=helper.name, container=helper_pod.CONTAINER
         )
+        self._runners[node] = runner
+        return runner
 
     def _enter(self, runner: PodRunner, pods: Sequence[Pod]) -> Mapping[str, PodInside | K8scapError]:
-        wanted = {pod.uid: pod.wanted for pod in pods}
-        found = processes.find(wanted, runner.run)
+        found = processes.find({pod.uid: pod.wanted for pod in pods if not pod.is_node}, runner.run)
+        found |= {pod.uid: processes.first(NODE_PROCESS, runner.run) for pod in pods if pod.is_node}
         inodes = _inodes([process.pid for process in found.values()], runner)
         opened: dict[str, PodInside | K8scapError] = {}
         for pod in pods:
             process = found.get(pod.uid)
             if process is None:
                 opened[pod.uid] = TargetNotRunningError(
-                    f"No process of {pod.namespace}/{pod.name} runs on {pod.node}.",
+                    f"No process of {pod.title} runs on {pod.node}.",
                     next_step=f"kubectl describe pod -n {pod.namespace} {pod.name}",
                 )
                 continue

@@ -88,6 +88,6 @@ def refusal(pod: Pod, why: Refusals) -> K8scapError:
         return next(iter(why.values()))
     said = "; ".join(f"{name}: {error.message.rstrip('.')}" for name, error in why.items())
     return NotPermittedError(
-        f"There is no way into {pod.namespace}/{pod.name} ({said}).",
+        f"There is no way into {pod.title} ({said}).",
         next_step=f"k8scap doctor pod/{pod.name} -n {pod.namespace}",
     )

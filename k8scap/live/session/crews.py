@@ -11,6 +11,7 @@ from k8scap.errors import K8scapError
 from k8scap.live.session import group
 from k8scap.live.session.crew import Crew
 from k8scap.live.session.guardian import Guardian
+from k8scap.live.session.planning import join
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from k8scap.live.session.planning import Plan
     from k8scap.live.session.recorder import Recorder
-    from k8scap.live.session.site import Site
+    from k8scap.live.session.site import Door, Site
     from k8scap.model import Manifest
     from k8scap.runner import Runner
 
@@ -91,16 +92,24 @@ class Crews:
         ended = [(crew, reason) for crew in self._running if (reason := crew.why_it_ends())]
         if not ended:
             return ""
+        if self._plan.follow and not any(reason == "disk-full" for _, reason in ended):
+            self._let_end(ended)  # others may come
+            return ""
         if len(ended) == len(self._running) or any(reason == "disk-full" for _, reason in ended):
             return ended[0][1]
+        self._let_end(ended)
+        return ""
+
+    def _let_end(self, ended: Sequence[tuple[Crew, str]]) -> None:
         for crew, reason in ended:
             crew.reason = reason
             self._pool.submit(self._end_early, crew, reason)
-        return ""
 
     def end(self, reason: str, *, until_ns: int, notes: Sequence[str]) -> K8scapError | None:
         """End tcpdumps, write the manifests, let go of all; the error that it amounts to, where it is one."""
         try:
+            if self._plan.cluster:
+                self._plan.cluster.stop_following()
             running = self._running
             self._all(lambda crew: crew.end(crew.why_it_ends() or reason, until_ns=until_ns), running)
             cluster = self._plan.cluster
@@ -128,6 +137,29 @@ class Crews:
         failed = [(crew, error) for crew in self._crews if (error := _failure(crew, deadline))]
         self._do_without(failed)
         self._all(Crew.begin_evidence, self._crews)
+        if self._plan.follow and self._plan.cluster:
+            self._plan.cluster.follow(self._join, self.notes.append)
+
+    def _join(self, door: Door) -> None:
+        """Capture one more target; where that cannot be, it is told."""
+        try:
+            crew = self._crew(join(door, self._plan))
+        except K8scapError as error:
+            door.inside.close()
+            self.notes.append(f"{door.label} appeared and was not captured: {error.message}")
+            return
+        try:
+            if self._guardian:
+                self._guardian.watch_over([place.name for place in crew.site.places])
+            crew.start()
+            crew.await_listening(time.monotonic() + _START_SECONDS)
+            crew.begin_evidence()
+        except K8scapError as error:
+            crew.abort()
+            self.notes.append(f"{door.label} appeared and was not captured: {error.message}")
+            return
+        crew.notes.append("It appeared while the capture ran, and is captured from then on.")
+        self._crews.append(crew)
 
     def _do_without(self, failed: Sequence[tuple[Crew, K8scapError]]) -> None:
         left = Counter(crew.site.door.asked for crew in self._crews)

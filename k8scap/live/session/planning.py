@@ -44,6 +44,7 @@ class Plan:
     stdout: int | None = None
     command: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    follow: bool = False
 
     @property
     def recording_names(self) -> list[str]:
@@ -80,12 +81,12 @@ def plan(
     try:
         surveys, failures = _survey_all(opened.doors, spec)
         if to_stdout:
-            _require_one_stream(spec, surveys)
+            _require_one_stream(spec, surveys, follow=scope.follow)
             places: tuple[Place | None, ...] = (None,)
             group = None
         else:
             place.make_folder(folder)
-            group, places = _take_places(folder, base, surveys)
+            group, places = _take_places(folder, base, surveys, over_all=len(surveys) > 1 or scope.follow)
     except BaseException:
         for door in opened.doors:
             door.inside.close()
@@ -94,13 +95,14 @@ def plan(
         raise
     return Plan(
         spec=spec,
-        sites=_sites(surveys, spec, places, name=name),
+        sites=_sites(surveys, spec, places, name=name, alone=group is None),
         folder=None if to_stdout else folder,
         group=group,
         cluster=opened.cluster,
         stdout=sys.__stdout__.fileno() if to_stdout and sys.__stdout__ else None,
         command=tuple(command or ()),
         notes=(*opened.notes, *failures),
+        follow=scope.follow,
     )
 
 
@@ -132,28 +134,42 @@ def _survey_all(found: Sequence[Door], spec: CaptureSpec) -> tuple[list[Survey],
 
 
 def _take_places(
-    folder: Path, base: str, surveys: Sequence[Survey]
+    folder: Path, base: str, surveys: Sequence[Survey], *, over_all: bool, take_group: bool = True
 ) -> tuple[Place | None, tuple[Place, ...]]:
     endings = []
     for each in surveys:
         for interface in each.chosen:
-            of_target = [each.door.label] if len(surveys) > 1 else []
+            of_target = [each.door.label] if over_all else []
             of_interface = [interface] if len(each.chosen) > 1 else []
             endings.append("-".join([*of_target, *of_interface]))
-    over_all = len(surveys) > 1
-    places = place.take_places(folder, base, endings, over_all=over_all)
-    return (places[0], places[1:]) if over_all else (None, places)
+    take_group = take_group and over_all
+    places = place.take_places(folder, base, endings, over_all=take_group)
+    return (places[0], places[1:]) if take_group else (None, places)
+
+
+def join(door: Door, joined: Plan) -> Site:
+    """The site of a target that is captured from now on; raises what `plan` does."""
+    if joined.folder is None or joined.group is None:
+        raise UsageError("Only captures into a folder follow.", next_step="-o DIR")
+    found = survey(door, joined.spec, versions=own_version())
+    _, places = _take_places(joined.folder, joined.group.name, [found], over_all=True, take_group=False)
+    return site(found, joined.spec, places, label=door.label)
 
 
 def _sites(
-    surveys: Sequence[Survey], spec: CaptureSpec, places: Sequence[Place | None], *, name: str | None
+    surveys: Sequence[Survey],
+    spec: CaptureSpec,
+    places: Sequence[Place | None],
+    *,
+    name: str | None,
+    alone: bool,
 ) -> tuple[Site, ...]:
     sites, at = [], 0
     for each in surveys:
         mine = places[at : at + len(each.chosen)]
         at += len(each.chosen)
         # Tables call the point as the recording was named, else as the target.
-        label = name.removesuffix(".pcap") if name and len(surveys) == 1 else each.door.label
+        label = name.removesuffix(".pcap") if name and alone else each.door.label
         sites.append(site(each, spec, mine, label=label))
     return tuple(sites)
 
@@ -165,10 +181,10 @@ def _require_command(command: Sequence[str] | None, runner: Runner) -> None:
         raise UsageError(f"There is no command {command[0]} here.", next_step=f"command -v {command[0]}")
 
 
-def _require_one_stream(spec: CaptureSpec, surveys: Sequence[Survey]) -> None:
-    if len(surveys) > 1 or len(surveys[0].chosen) > 1 or spec.ring:
+def _require_one_stream(spec: CaptureSpec, surveys: Sequence[Survey], *, follow: bool) -> None:
+    if len(surveys) > 1 or len(surveys[0].chosen) > 1 or spec.ring or follow:
         raise UsageError(
-            "Only one target and interface, and no ring, goes to stdout.",
+            "Only one target and interface, no ring, and none that joins later, goes to stdout.",
             next_step="-o DIR, or one pod, one -i and no --ring",
         )
     if sys.__stdout__ and sys.__stdout__.isatty():
