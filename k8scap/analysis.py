@@ -265,7 +265,7 @@ def load(
     for source in sources:
         source.check()
     check_filter(where or "")
-    known = [entry for source in sources if source.manifest for entry in source.manifest.names]
+    known = [entry for source in sources for entry in source.recording.names]
     selection = Selection(
         where=where or "",
         between=span(between),
