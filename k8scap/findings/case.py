@@ -94,7 +94,7 @@ class Case:
 
 
 def endpoint(names: Names, address: object, port: object = None, *, time: datetime | None = None) -> str:
-    """`shop/redis (10.1.2.3:6379)`, or `10.1.2.3:6379` where nobody named it; without a port, the host."""
+    """`shop/svc/redis (10.1.2.3:6379)`, or `10.1.2.3:6379` where nobody named it; without a port, the host."""
     text = str(address) if port is None else socket_address(address, port)
     name = names.of(str(address), time)
     return text if name == str(address) else f"{printable(name)} ({text})"
