@@ -30,7 +30,8 @@ _DNS = ("dns.id", "dns.flags.response", "dns.qry.name", "dns.qry.type", "dns.fla
 class Capture:
     """One or more capture points' recordings, as tables.
 
-    Every table is made when first asked for, and kept. A frame is (`point`, `number`).
+    Every table is made when first asked for, and kept. A frame is (`point`, `number`). Who an address was
+    stands behind it, in `src_name` and `dst_name` (see `named`).
     """
 
     def __init__(
@@ -98,28 +99,28 @@ class Capture:
         """One row a conversation; see `tables.conversations`."""
         from k8scap.tables.conversations import conversations
 
-        return conversations(self.packets)
+        return self.named(conversations(self.packets))
 
     @cached_property
     def round_trips(self) -> pd.DataFrame:
         """One row a round-trip sample; see `tables.round_trips`."""
         from k8scap.tables.round_trips import round_trips
 
-        return round_trips(self.packets)
+        return self.named(round_trips(self.packets))
 
     @cached_property
     def retransmissions(self) -> pd.DataFrame:
         """One row a segment sent again; see `tables.retransmissions`."""
         from k8scap.tables.retransmissions import retransmissions
 
-        return retransmissions(self.packets)
+        return self.named(retransmissions(self.packets))
 
     @cached_property
     def exchanges(self) -> pd.DataFrame:
         """One row a request and its answer; see `tables.exchanges`."""
         from k8scap.tables.exchanges import exchanges
 
-        return exchanges(self.packets)
+        return self.named(exchanges(self.packets))
 
     @cached_property
     def lookups(self) -> pd.DataFrame:
@@ -132,13 +133,14 @@ class Capture:
         # an ICMP error quotes a query: its frame has DNS fields, but asks nothing
         own = self.packets[self.packets["protocol"].isin(["UDP", "TCP"])]
         parts = [(own[own["point"] == source.point], source) for source in self._sources]
-        return lookups(pd.concat([frames.join(self._dns(s, frames), how="inner") for frames, s in parts]))
+        asked = pd.concat([frames.join(self._dns(s, frames), how="inner") for frames, s in parts])
+        return self.named(lookups(asked))
 
     def throughput(self, interval: str = "100ms") -> pd.DataFrame:
         """Bytes per `interval` (1 ms at the least), conversation and direction; see `tables.throughput`."""
         from k8scap.tables.throughput import throughput
 
-        return throughput(self.packets, interval=interval)
+        return self.named(throughput(self.packets, interval=interval))
 
     @cached_property
     def protocols(self) -> pd.DataFrame:
@@ -150,6 +152,18 @@ class Capture:
         parts = [self._fields(s, ("frame.protocols", "frame.len"), "") for s in self._sources]
         frames = pd.concat(parts).rename(columns={"frame.len": "length"})
         return protocols(frames.astype({"length": "int64"}))
+
+    def named(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table with who its addresses were at each row's time; see `tables.naming`.
+
+        `src_name` and `dst_name` stand behind `src` and `dst`; workload, node and zone of both, where any
+        name knows one, behind all other columns. A capture's other tables have them already; `packets` is
+        as declared, and gets them by `cap.named(cap.packets)`. Raises SchemaError where src or dst is
+        missing.
+        """
+        from k8scap.tables.naming import naming
+
+        return naming(table, self.names)
 
     @cached_property
     def findings(self) -> list[Finding]:
