@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from k8scap.errors import UsageError
-from k8scap.names import Names
+from k8scap.names import Names, names_given
 from k8scap.parser.engines import Selection, check_engine, iter_packets, narrowed, read_packets
 from k8scap.parser.filters import both, check_filter, span
 from k8scap.parser.source import Source
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from k8scap.model import Finding, Manifest, Quality
+    from k8scap.names import Given
     from k8scap.recording import Recording
 
 _DNS = ("dns.id", "dns.flags.response", "dns.qry.name", "dns.qry.type", "dns.flags.rcode")
@@ -254,7 +255,7 @@ class Capture:
 
 def load(
     *files: str | Path,
-    names: Names | None = None,
+    names: Given | Sequence[Given] | None = None,
     columns: Sequence[str] | None = None,
     where: str | None = None,
     between: tuple[datetime | str, datetime | str] | None = None,
@@ -268,13 +269,18 @@ def load(
     those of the packets table that will be needed (all); `where` is a Wireshark display filter; `between` two
     times with a zone (datetimes, or text in ISO 8601). `decode_as` is tshark's: {"tcp.port==8888": "http"}.
     `engine` makes the packets table: "columnar" is ours, "pyshark" asks tshark for every column, thousands of
-    times slower, with the same answers. Raises UnreadableFileError, FilterError, UsageError,
-    ToolMissingError.
+    times slower, with the same answers.
+
+    `names` say who the addresses were, before what a manifest beside the file says: a file as `kubectl get
+    pods,svc,nodes -A -o json` writes it, a hosts file, a CSV (address,name,…), another recording's manifest;
+    several of them, the strongest first; {"10.0.0.7": "redis"}; a `Names`. Raises UnreadableFileError,
+    FilterError, UsageError, ToolMissingError.
     """
     check_engine(engine)
     if not files:
         raise UsageError("load needs a capture file.", next_step='k8scap.load("capture.pcap")')
     _check_columns(columns)
+    told, _ = names_given(names)
     sources = _sources(open_recordings(files))
     for source in sources:
         source.check()
@@ -286,7 +292,7 @@ def load(
         columns=None if columns is None else tuple(columns),
         decode_as=decode_as or {},
     )
-    return Capture(sources, names=names or Names(known), selection=selection, engine=engine)
+    return Capture(sources, names=told.over(Names(known)), selection=selection, engine=engine)
 
 
 def _sources(recordings: Iterable[Recording]) -> list[Source]:

@@ -98,10 +98,7 @@ def as_text(table: pd.DataFrame, *, form: str, rows: int | None) -> str:
 
 def _without_echoes(table: pd.DataFrame) -> pd.DataFrame:
     """Without name columns that only repeat the addresses beside them: nobody is named there."""
-    echoes = [
-        name
-        for end in ("src", "dst")
-        if (name := f"{end}_name") in table
-        and table[name].astype("object").equals(table[end].astype("object"))
-    ]
+    named = [end for end in ("src", "dst") if f"{end}_name" in table]
+    texts = table.astype("object")
+    echoes = [f"{end}_name" for end in named if texts[f"{end}_name"].equals(texts[end])]
     return table.drop(columns=echoes)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from bisect import bisect_right
 from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from k8scap.names.addresses import canonical
 from k8scap.names.shown import LEARNT, plain, shown
 from k8scap.names.spans import claim, nanoseconds, spans
 
@@ -121,14 +121,3 @@ class Names:
             for layer, entries in enumerate(self.layers)
             for entry in entries
         ]
-
-
-def canonical(address: str) -> str:
-    """An address as packets tables write it: IPv6 as in RFC 5952, without a zone."""
-    if ":" not in address:
-        return address.strip()
-    try:
-        packed = socket.inet_pton(socket.AF_INET6, address.strip().partition("%")[0])
-    except (OSError, ValueError):
-        return address
-    return socket.inet_ntop(socket.AF_INET6, packed)
