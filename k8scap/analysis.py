@@ -10,6 +10,7 @@ from k8scap.errors import UsageError
 from k8scap.names import Names, names_given
 from k8scap.parser.engines import Selection, check_engine, iter_packets, narrowed, read_packets
 from k8scap.parser.filters import both, check_filter, span
+from k8scap.parser.learnt_names import LearntNames
 from k8scap.parser.source import Source
 from k8scap.recording import open_recordings
 from k8scap.schema import PACKET_COLUMNS, require
@@ -40,6 +41,7 @@ class Capture:
         sources: Sequence[Source],
         *,
         names: Names,
+        learnt: LearntNames | None = None,
         selection: Selection | None = None,
         engine: str = "columnar",
         packets: pd.DataFrame | None = None,
@@ -47,9 +49,15 @@ class Capture:
         self._sources = tuple(sources)
         self._selection = selection or Selection()
         self._engine = engine
-        self.names = names
+        self._told = names
+        self._learnt = learnt
         if packets is not None:
             self.packets = packets
+
+    @cached_property
+    def names(self) -> Names:
+        """Who the addresses were: the names given, the manifests', and those learnt where that was wanted."""
+        return self._told.over(Names(self._learnt.entries)) if self._learnt else self._told
 
     @property
     def recordings(self) -> tuple[Recording, ...]:
@@ -90,6 +98,7 @@ class Capture:
         from k8scap.tables.quality import quality
 
         packets = self.packets  # reading them is what finds out where files break off
+        _ = self.names  # so is learning names, of what could not be learnt
         cut_off = any(source.cut_off for source in self._sources)
         found = quality(packets, manifests=self.manifests, cut_off=cut_off)
         said = (note for source in self._sources for note in source.notes)
@@ -209,7 +218,8 @@ class Capture:
             packets = narrowed(self.packets, where, self._sources, self._selection)
         return Capture(
             self._sources,
-            names=self.names,
+            names=self._told,
+            learnt=self._learnt,
             selection=replace(self._selection, where=both(self._selection.where, where)),
             engine=self._engine,
             packets=packets,
@@ -273,14 +283,16 @@ def load(
 
     `names` say who the addresses were, before what a manifest beside the file says: a file as `kubectl get
     pods,svc,nodes -A -o json` writes it, a hosts file, a CSV (address,name,…), another recording's manifest;
-    several of them, the strongest first; {"10.0.0.7": "redis"}; a `Names`. Raises UnreadableFileError,
+    several of them, the strongest first; {"10.0.0.7": "redis"}; a `Names`. "capture" learns them from DNS
+    answers, TLS server names and a pcapng's name resolution blocks when they are first needed (by tshark,
+    which is handed those frames), for addresses that nobody else names. Raises UnreadableFileError,
     FilterError, UsageError, ToolMissingError.
     """
     check_engine(engine)
     if not files:
         raise UsageError("load needs a capture file.", next_step='k8scap.load("capture.pcap")')
     _check_columns(columns)
-    told, _ = names_given(names)
+    told, learning = names_given(names)
     sources = _sources(open_recordings(files))
     for source in sources:
         source.check()
@@ -292,7 +304,13 @@ def load(
         columns=None if columns is None else tuple(columns),
         decode_as=decode_as or {},
     )
-    return Capture(sources, names=told.over(Names(known)), selection=selection, engine=engine)
+    return Capture(
+        sources,
+        names=told.over(Names(known)),
+        learnt=LearntNames(sources, selection.decode_as) if learning else None,
+        selection=selection,
+        engine=engine,
+    )
 
 
 def _sources(recordings: Iterable[Recording]) -> list[Source]:

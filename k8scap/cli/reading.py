@@ -39,7 +39,8 @@ def add_files(command: argparse.ArgumentParser) -> None:
         "--names",
         action="append",
         metavar="NAMES",
-        help="who the addresses are: kubectl's -o json, a hosts file, a CSV, another manifest; repeatable",
+        help="who the addresses are: kubectl's -o json, a hosts file, a CSV, another manifest; "
+        "or the word capture: its own DNS answers and TLS server names; repeatable",
     )
     command.add_argument(
         "--between", nargs=2, metavar=("A", "B"), help="times with a zone: 2026-01-31T10:00:00Z …"
