@@ -161,7 +161,8 @@ def _files_beside(manifest: Path, recording: Any, files: Any) -> Iterator[Path]:
     Raises UnreadableFileError where there is none, and for a name that leads elsewhere: manifests come from
     strangers, too.
     """
-    listed = [file.get("name") if isinstance(file, dict) else file for file in files or ()]
+    files = files if isinstance(files, list) else []
+    listed = [file.get("name") if isinstance(file, dict) else file for file in files]
     there = [path.name for path in manifest.parent.glob("*.pcap*") if recording_name(path) == recording]
     for name in listed or there:
         if not _is_plain(name):

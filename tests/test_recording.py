@@ -133,10 +133,11 @@ def test_one_recording_of_several_has_the_names_of_the_manifest_over_all(tmp_pat
 def test_a_running_capture_lists_no_files_and_opens(tmp_path):
     captured_together(tmp_path)
     data = json.loads((tmp_path / "shop.json").read_text())
-    for recording in data["recordings"]:
-        del recording["files"]
-    (tmp_path / "shop.json").write_text(json.dumps(data))
-    assert load(tmp_path / "shop.json").points == ("web-1", "db.0")
+    for files in (None, [], 7, "shop.db.0.pcap"):
+        for recording in data["recordings"]:
+            recording["files"] = files
+        (tmp_path / "shop.json").write_text(json.dumps(data))
+        assert load(tmp_path / "shop.json").points == ("web-1", "db.0")
 
 
 @pytest.mark.parametrize("name", ["../x.pcap", "/etc/passwd", "..", "", "a/b.pcap", "a\\b", "a\0b", 7, None])
