@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from k8scap.errors import UsageError
-from k8scap.names import Names
+from k8scap.names import Names, names_given
 from k8scap.parser.engines import Selection, check_engine, iter_packets, narrowed, read_packets
 from k8scap.parser.filters import both, check_filter, span
+from k8scap.parser.learnt_names import LearntNames
 from k8scap.parser.source import Source
 from k8scap.recording import open_recordings
 from k8scap.schema import PACKET_COLUMNS, require
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from k8scap.model import Finding, Manifest, Quality
+    from k8scap.names import Given
     from k8scap.recording import Recording
 
 _DNS = ("dns.id", "dns.flags.response", "dns.qry.name", "dns.qry.type", "dns.flags.rcode")
@@ -30,7 +32,8 @@ _DNS = ("dns.id", "dns.flags.response", "dns.qry.name", "dns.qry.type", "dns.fla
 class Capture:
     """One or more capture points' recordings, as tables.
 
-    Every table is made when first asked for, and kept. A frame is (`point`, `number`).
+    Every table is made when first asked for, and kept. A frame is (`point`, `number`). Who an address was
+    stands behind it, in `src_name` and `dst_name` (see `named`).
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Capture:
         sources: Sequence[Source],
         *,
         names: Names,
+        learnt: LearntNames | None = None,
         selection: Selection | None = None,
         engine: str = "columnar",
         packets: pd.DataFrame | None = None,
@@ -45,9 +49,15 @@ class Capture:
         self._sources = tuple(sources)
         self._selection = selection or Selection()
         self._engine = engine
-        self.names = names
+        self._told = names
+        self._learnt = learnt
         if packets is not None:
             self.packets = packets
+
+    @cached_property
+    def names(self) -> Names:
+        """Who the addresses were: the names given, the manifests', and those learnt where that was wanted."""
+        return self._told.over(Names(self._learnt.entries)) if self._learnt else self._told
 
     @property
     def recordings(self) -> tuple[Recording, ...]:
@@ -88,6 +98,7 @@ class Capture:
         from k8scap.tables.quality import quality
 
         packets = self.packets  # reading them is what finds out where files break off
+        _ = self.names  # so is learning names, of what could not be learnt
         cut_off = any(source.cut_off for source in self._sources)
         found = quality(packets, manifests=self.manifests, cut_off=cut_off)
         said = (note for source in self._sources for note in source.notes)
@@ -98,28 +109,28 @@ class Capture:
         """One row a conversation; see `tables.conversations`."""
         from k8scap.tables.conversations import conversations
 
-        return conversations(self.packets)
+        return self.named(conversations(self.packets))
 
     @cached_property
     def round_trips(self) -> pd.DataFrame:
         """One row a round-trip sample; see `tables.round_trips`."""
         from k8scap.tables.round_trips import round_trips
 
-        return round_trips(self.packets)
+        return self.named(round_trips(self.packets))
 
     @cached_property
     def retransmissions(self) -> pd.DataFrame:
         """One row a segment sent again; see `tables.retransmissions`."""
         from k8scap.tables.retransmissions import retransmissions
 
-        return retransmissions(self.packets)
+        return self.named(retransmissions(self.packets))
 
     @cached_property
     def exchanges(self) -> pd.DataFrame:
         """One row a request and its answer; see `tables.exchanges`."""
         from k8scap.tables.exchanges import exchanges
 
-        return exchanges(self.packets)
+        return self.named(exchanges(self.packets))
 
     @cached_property
     def lookups(self) -> pd.DataFrame:
@@ -132,13 +143,14 @@ class Capture:
         # an ICMP error quotes a query: its frame has DNS fields, but asks nothing
         own = self.packets[self.packets["protocol"].isin(["UDP", "TCP"])]
         parts = [(own[own["point"] == source.point], source) for source in self._sources]
-        return lookups(pd.concat([frames.join(self._dns(s, frames), how="inner") for frames, s in parts]))
+        asked = pd.concat([frames.join(self._dns(s, frames), how="inner") for frames, s in parts])
+        return self.named(lookups(asked))
 
     def throughput(self, interval: str = "100ms") -> pd.DataFrame:
         """Bytes per `interval` (1 ms at the least), conversation and direction; see `tables.throughput`."""
         from k8scap.tables.throughput import throughput
 
-        return throughput(self.packets, interval=interval)
+        return self.named(throughput(self.packets, interval=interval))
 
     @cached_property
     def protocols(self) -> pd.DataFrame:
@@ -150,6 +162,18 @@ class Capture:
         parts = [self._fields(s, ("frame.protocols", "frame.len"), "") for s in self._sources]
         frames = pd.concat(parts).rename(columns={"frame.len": "length"})
         return protocols(frames.astype({"length": "int64"}))
+
+    def named(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table with who its addresses were at each row's time; see `tables.naming`.
+
+        `src_name` and `dst_name` stand behind `src` and `dst`; workload, node and zone of both, where any
+        name knows one, behind all other columns. A capture's other tables have them already; `packets` is
+        as declared, and gets them by `cap.named(cap.packets)`. Raises SchemaError where src or dst is
+        missing.
+        """
+        from k8scap.tables.naming import naming
+
+        return naming(table, self.names)
 
     @cached_property
     def findings(self) -> list[Finding]:
@@ -194,7 +218,8 @@ class Capture:
             packets = narrowed(self.packets, where, self._sources, self._selection)
         return Capture(
             self._sources,
-            names=self.names,
+            names=self._told,
+            learnt=self._learnt,
             selection=replace(self._selection, where=both(self._selection.where, where)),
             engine=self._engine,
             packets=packets,
@@ -240,7 +265,7 @@ class Capture:
 
 def load(
     *files: str | Path,
-    names: Names | None = None,
+    names: Given | Sequence[Given] | None = None,
     columns: Sequence[str] | None = None,
     where: str | None = None,
     between: tuple[datetime | str, datetime | str] | None = None,
@@ -254,25 +279,38 @@ def load(
     those of the packets table that will be needed (all); `where` is a Wireshark display filter; `between` two
     times with a zone (datetimes, or text in ISO 8601). `decode_as` is tshark's: {"tcp.port==8888": "http"}.
     `engine` makes the packets table: "columnar" is ours, "pyshark" asks tshark for every column, thousands of
-    times slower, with the same answers. Raises UnreadableFileError, FilterError, UsageError,
-    ToolMissingError.
+    times slower, with the same answers.
+
+    `names` say who the addresses were, before what a manifest beside the file says: a file as `kubectl get
+    pods,svc,nodes -A -o json` writes it, a hosts file, a CSV (address,name,…), another recording's manifest;
+    several of them, the strongest first; {"10.0.0.7": "redis"}; a `Names`. "capture" learns them from DNS
+    answers, TLS server names and a pcapng's name resolution blocks when they are first needed (by tshark,
+    which is handed those frames), for addresses that nobody else names. Raises UnreadableFileError,
+    FilterError, UsageError, ToolMissingError.
     """
     check_engine(engine)
     if not files:
         raise UsageError("load needs a capture file.", next_step='k8scap.load("capture.pcap")')
     _check_columns(columns)
+    told, learning = names_given(names)
     sources = _sources(open_recordings(files))
     for source in sources:
         source.check()
     check_filter(where or "")
-    known = [entry for source in sources if source.manifest for entry in source.manifest.names]
+    known = [entry for source in sources for entry in source.recording.names]
     selection = Selection(
         where=where or "",
         between=span(between),
         columns=None if columns is None else tuple(columns),
         decode_as=decode_as or {},
     )
-    return Capture(sources, names=names or Names(known), selection=selection, engine=engine)
+    return Capture(
+        sources,
+        names=told.over(Names(known)),
+        learnt=LearntNames(sources, selection.decode_as) if learning else None,
+        selection=selection,
+        engine=engine,
+    )
 
 
 def _sources(recordings: Iterable[Recording]) -> list[Source]:

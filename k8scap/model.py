@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ Severity = Literal["info", "warning", "critical"]
 State = Literal["running", "complete", "incomplete"]
 
 MANIFEST_FORMAT = 1
+CAPTURE_KIND = "capture"
+_SHARED = {"started", "ended", "names", "events", "dataplane", "notes"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,12 @@ class RecordingFile:
 
 @dataclass(frozen=True, kw_only=True)
 class NameEntry:
-    """Who an address was, and when (None: all the time)."""
+    """Who an address was, and when (None: all the time).
+
+    `kind` is one of pod, service, node, external, host, container, gateway; `workload` what made a pod, as
+    kubectl writes it ("deploy/checkout"); `source` who says so: kubernetes, docker, hosts-file, csv, dns,
+    tls, user.
+    """
 
     address: str
     name: str
@@ -90,6 +97,8 @@ class Manifest:
     target-gone, disk-full, write-failed, tcpdump-ended, connection-lost, killed. `evidence` is what the
     host's counters said meanwhile:
     {"interval": s, "start": {...}, "end": {...}, "samples": [{"time": ..., <changed counters>}]}.
+    `capture` is the file name of the manifest over all, where several points were captured together;
+    `events` are Kubernetes' of the target; `dataplane` is what could be seen of CNI, kube-proxy and mesh.
     """
 
     name: str
@@ -126,16 +135,46 @@ class Manifest:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Manifest:
         """The inverse of `to_dict`; keys that this version does not know are left out."""
-        known = {f.name for f in fields(cls)}
+        known = {f.name for f in fields(cls)} - _SHARED
         values = {k: v for k, v in data.items() if k in known}
         values["files"] = tuple(RecordingFile(**f) for f in values.get("files", ()))
         values["counters"] = Counters(**values.get("counters", {}))
-        values["names"] = tuple(_name_entry(n) for n in values.get("names", ()))
         values["command"] = tuple(values.get("command", ()))
-        values["notes"] = tuple(values.get("notes", ()))
-        for key in ("started", "ended"):
-            values[key] = _time(values.get(key))
-        return cls(**values)
+        return cls(**values, **_shared(data))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureManifest:
+    """The manifest over all recordings that were captured together: NAME.json beside NAME.POD.pcap.
+
+    `recordings` holds of each {"name", "point", "state", "ended_by", "files": [{"name", "bytes", "records"}],
+    "counters"}; `name` is what its files and its own manifest begin with, `names`, `events` and `dataplane`
+    hold for all of them.
+    """
+
+    name: str
+    started: datetime | None = None
+    ended: datetime | None = None
+    state: State = "running"
+    ended_by: str = ""
+    recordings: tuple[Mapping[str, Any], ...] = ()
+    names: tuple[NameEntry, ...] = ()
+    events: tuple[Mapping[str, Any], ...] = ()
+    dataplane: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    kind: str = CAPTURE_KIND
+    format: int = MANIFEST_FORMAT
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; times in ISO 8601 with their zone."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CaptureManifest:
+        """The inverse of `to_dict`; keys that this version does not know are left out."""
+        recordings = tuple(dict(recording) for recording in data.get("recordings", ()))
+        plain = {key: data[key] for key in ("name", "state", "ended_by", "format") if key in data}
+        return cls(**plain, recordings=recordings, **_shared(data))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,9 +286,26 @@ def _plain(value: Any) -> Any:
 
 
 def _time(value: str | None) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(value)
+    """A time without a zone is UTC."""
+    if value is None:
+        return None
+    time = datetime.fromisoformat(value)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _name_entry(data: Mapping[str, Any]) -> NameEntry:
-    times = {"start": _time(data.get("start")), "end": _time(data.get("end"))}
-    return NameEntry(**{**data, **times})
+def _shared(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What both manifests have, out of their JSON."""
+    return {
+        "started": _time(data.get("started")),
+        "ended": _time(data.get("ended")),
+        "names": tuple(name_entry(n) for n in data.get("names", ())),
+        "events": tuple(dict(event) for event in data.get("events", ())),
+        "dataplane": dict(data.get("dataplane", {})),
+        "notes": tuple(data.get("notes", ())),
+    }
+
+
+def name_entry(data: Mapping[str, Any]) -> NameEntry:
+    """One of a manifest's `names`; keys that this version does not know are left out."""
+    values: dict[str, Any] = {f.name: str(data[f.name]) for f in fields(NameEntry) if f.name in data}
+    return NameEntry(**{**values, **{key: _time(data.get(key)) for key in ("start", "end")}})

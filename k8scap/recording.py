@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k8scap.errors import UnreadableFileError
-from k8scap.model import Manifest
+from k8scap.model import CAPTURE_KIND, CaptureManifest, Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any
+
+    from k8scap.model import NameEntry
 
     from k8scap.model import CaptureManifest
 
@@ -26,14 +29,23 @@ _DIGITS = re.compile(r"([0-9]+)")
 
 @dataclass(frozen=True)
 class Recording:
-    """What one capture point wrote: its files, oldest first, and its manifest where there is one."""
+    """What one capture point wrote: its files, oldest first, and its manifest where there is one.
+
+    `capture` is the manifest over all, where several points were captured together.
+    """
 
     files: tuple[Path, ...]
     manifest: Manifest | None = None
+    capture: CaptureManifest | None = None
 
     @property
     def point(self) -> str:
         return self.manifest.point if self.manifest else recording_name(self.files[0])
+
+    @property
+    def names(self) -> tuple[NameEntry, ...]:
+        """Those of its own manifest, and of the one over all."""
+        return tuple(entry for told in (self.manifest, self.capture) if told for entry in told.names)
 
 
 def recording_name(path: Path) -> str:
@@ -70,30 +82,45 @@ def write_manifest(path: Path, manifest: Manifest | CaptureManifest) -> None:
 
 def read_manifest(path: Path) -> Manifest | None:
     """The manifest beside a capture, or None where there is none that is ours."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError):
-        return None
-    if not isinstance(data, dict) or not {"format", "point", "name"} <= data.keys():
+    data = _object(path)
+    if not {"format", "point", "name"} <= data.keys():
         return None
     try:
         return Manifest.from_dict(data)
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError, KeyError):
         return None
+
+
+def read_capture_manifest(path: Path) -> CaptureManifest | None:
+    """The manifest over all recordings that were captured together, or None where this is none."""
+    data = _object(path)
+    if data.get("kind") != CAPTURE_KIND or not {"format", "name", "recordings"} <= data.keys():
+        return None
+    try:
+        return CaptureManifest.from_dict(data)
+    except (TypeError, ValueError, AttributeError, KeyError):
+        return None
+
+
+def _object(path: Path) -> Mapping[str, Any]:
+    """A file's JSON object; an empty one where it holds none."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def open_recordings(paths: Iterable[str | Path]) -> tuple[Recording, ...]:
     """Group capture files into recordings: the files of one name in one folder are one point.
 
-    A file that is given twice, by whatever path, counts once. Raises UnreadableFileError for a path that is
+    A manifest stands for its recording, the manifest over all for each of its recordings. A file that is
+    given twice, by whatever path, counts once. Raises UnreadableFileError for a path that is
     not a readable file, and where all files of a recording are empty.
     """
     groups: dict[Path, list[Path]] = {}
     known: set[Path] = set()
-    for given in paths:
-        path = Path(given).expanduser()
+    for path in (file for given in paths for file in _capture_files(Path(given).expanduser())):
         _check_readable(path)
         if (resolved := path.resolve()) not in known:
             known.add(resolved)
@@ -104,7 +131,58 @@ def open_recordings(paths: Iterable[str | Path]) -> tuple[Recording, ...]:
 def _recording(files: list[Path]) -> Recording:
     if not any(path.stat().st_size for path in files):
         raise UnreadableFileError(f"{files[0]} is empty.", path=str(files[0]), next_step="capture again.")
-    return Recording(tuple(files), read_manifest(manifest_path(files[0])))
+    manifest = read_manifest(manifest_path(files[0]))
+    return Recording(tuple(files), manifest, _over_all(files[0], manifest))
+
+
+def _over_all(file: Path, manifest: Manifest | None) -> CaptureManifest | None:
+    """The manifest over all beside a recording that names one."""
+    name = manifest.capture if manifest else ""
+    return read_capture_manifest(file.with_name(name)) if _is_plain(name) else None
+
+
+def _capture_files(path: Path) -> Iterator[Path]:
+    """The file itself; the capture files that a manifest names, all of them beside it."""
+    _check_readable(path)
+    if path.suffix != ".json":
+        yield path
+    elif over_all := read_capture_manifest(path):
+        for recording in over_all.recordings:
+            yield from _files_beside(path, recording.get("name"), recording.get("files"))
+    elif manifest := read_manifest(path):
+        yield from _files_beside(path, path.stem, [{"name": file.name} for file in manifest.files])
+    else:
+        raise UnreadableFileError(
+            f"{path} is no recording's manifest.", path=str(path), next_step="load the capture file itself."
+        )
+
+
+def _files_beside(manifest: Path, recording: Any, files: Any) -> Iterator[Path]:
+    """Those that are listed; while a recording runs none is, and its files are known by their name.
+
+    Raises UnreadableFileError where there is none, and for a name that leads elsewhere: manifests come from
+    strangers, too.
+    """
+    files = files if isinstance(files, list) else []
+    listed = [file.get("name") if isinstance(file, dict) else file for file in files]
+    there = [path.name for path in manifest.parent.glob("*.pcap*") if recording_name(path) == recording]
+    for name in listed or there:
+        if not _is_plain(name):
+            raise UnreadableFileError(
+                f"{manifest} names {name!r:.100}, and only files beside it are opened.",
+                path=str(manifest),
+                next_step="load the capture file itself.",
+            )
+        yield manifest.with_name(str(name))
+    if not listed and not there:
+        raise UnreadableFileError(
+            f"{manifest} names a recording without files.", path=str(manifest), next_step="capture again."
+        )
+
+
+def _is_plain(name: Any) -> bool:
+    """Whether it is a file's name, and no path to another folder."""
+    return isinstance(name, str) and name not in ("", ".", "..") and not set("/\\\0") & set(name)
 
 
 def rotation_order(path: Path) -> tuple[list[str | int], str]:
@@ -114,6 +192,7 @@ def rotation_order(path: Path) -> tuple[list[str | int], str]:
 
 
 def _check_readable(path: Path) -> None:
+    """Raises UnreadableFileError unless it is a file that can be read again and again."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):

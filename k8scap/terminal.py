@@ -90,7 +90,15 @@ def as_text(table: pd.DataFrame, *, form: str, rows: int | None) -> str:
         return plain.to_json(orient="records", date_format="iso", date_unit="ns") + "\n"
     if plain.empty:
         return "(no rows)\n"
-    shown = plain if rows is None else plain.head(rows)
+    shown = _without_echoes(plain if rows is None else plain.head(rows))
     text = shown.dropna(axis="columns", how="all").to_string(index=False, na_rep="", max_colwidth=40)
     left = len(plain) - len(shown)
     return text + (f"\n({left} more rows: --format csv shows all)\n" if left else "\n")
+
+
+def _without_echoes(table: pd.DataFrame) -> pd.DataFrame:
+    """Without name columns that only repeat the addresses beside them: nobody is named there."""
+    named = [end for end in ("src", "dst") if f"{end}_name" in table]
+    texts = table.astype("object")
+    echoes = [f"{end}_name" for end in named if texts[f"{end}_name"].equals(texts[end])]
+    return table.drop(columns=echoes)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from k8scap.parser.where.fields import FIELDS
 from k8scap.schema import CHECKSUM_PREFERENCES, PACKETS, REFERENCE_PREFERENCES, Column
+from k8scap.tables.naming import DETAIL_COLUMNS, NAME_COLUMNS
 
 PAGE = Path(__file__).parent.parent / "docs" / "schema.md"
 HEAD = """# The packets table
@@ -24,6 +25,12 @@ over 1,452 public captures that changed no other column.
 
 | column | dtype | unit | absent | Wireshark field | meaning |
 | --- | --- | --- | --- | --- | --- |
+"""
+NAMES = """
+Who the addresses were at each row's time is in `cap.named(cap.packets)` (`k8scap packets --with-names`):
+{names} behind `src` and `dst`, and where any name knows one, {details}
+behind all other columns. A capture's other tables have these columns as they are. [Names](names.md) tells
+where they come from.
 """
 FILTERS = """
 ## Display filters over it
@@ -45,7 +52,11 @@ def page() -> str:
         preferences=_preferences(REFERENCE_PREFERENCES), checksums=_preferences(CHECKSUM_PREFERENCES)
     )
     table = "".join(f"| {' | '.join(_cells(column))} |\n" for column in PACKETS)
-    return head + table + FILTERS.format(fields=", ".join(f"`{name}`" for name in sorted(FIELDS)))
+    names, details = (
+        ", ".join(f"`{column.name}`" for column in columns) for columns in (NAME_COLUMNS, DETAIL_COLUMNS)
+    )
+    said = NAMES.format(names=names, details=details)
+    return head + table + said + FILTERS.format(fields=", ".join(f"`{name}`" for name in sorted(FIELDS)))
 
 
 def _preferences(preferences: dict[str, str]) -> str:

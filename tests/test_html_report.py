@@ -141,6 +141,8 @@ def test_nothing_from_the_wire_becomes_an_element(tmp_path: Path) -> None:
         notes=(IMAGE,),
         names=names,
         versions={SCRIPT: IMAGE},
+        events=({"reason": SCRIPT, "message": IMAGE},),
+        dataplane={"cni": SCRIPT},
     )
     page = parsed(k8scap.report(cap, tmp_path / "report.html"))
     assert page.xpath("//script") == []
@@ -149,6 +151,14 @@ def test_nothing_from_the_wire_becomes_an_element(tmp_path: Path) -> None:
     said = words(page)
     assert "<script>alert(1)</script>" in said  # shown as text, not dropped
     assert "onerror=alert(1)>" in said
+
+
+def test_the_report_tells_the_clusters_events_and_dataplane(tmp_path: Path) -> None:
+    events = ({"reason": "Unhealthy", "object": "pod/web-1", "count": 3},)
+    cap = opened(tmp_path, request(b"GET"), events=events, dataplane={"cni": "cilium", "mesh": ""})
+    said = words(parsed(k8scap.report(cap, tmp_path / "report.html")))
+    assert "Unhealthy, pod/web-1, 3" in said
+    assert "cni cilium" in said
 
 
 def test_the_plots_run_no_script(tmp_path: Path) -> None:

@@ -33,8 +33,15 @@ def add_commands(commands: Commands) -> None:
 
 
 def add_files(command: argparse.ArgumentParser) -> None:
-    command.add_argument("files", nargs="+", metavar="FILE", help="pcap or pcapng, gzip too")
+    command.add_argument("files", nargs="+", metavar="FILE", help="pcap or pcapng, gzip too; or a manifest")
     command.add_argument("--where", default=None, metavar="FILTER", help="Wireshark's display filter")
+    command.add_argument(
+        "--names",
+        action="append",
+        metavar="NAMES",
+        help="who the addresses are: kubectl's -o json, a hosts file, a CSV, another manifest; "
+        "or the word capture: its own DNS answers and TLS server names; repeatable",
+    )
     command.add_argument(
         "--between", nargs=2, metavar=("A", "B"), help="times with a zone: 2026-01-31T10:00:00Z …"
     )
@@ -44,7 +51,7 @@ def opened(arguments: argparse.Namespace) -> Capture:
     from k8scap.analysis import load
 
     between = tuple(arguments.between) if arguments.between else None
-    return load(*arguments.files, where=arguments.where, between=between)
+    return load(*arguments.files, where=arguments.where, between=between, names=arguments.names)
 
 
 def add_table(commands: Commands, name: str, meaning: str) -> None:
@@ -52,13 +59,21 @@ def add_table(commands: Commands, name: str, meaning: str) -> None:
     add_files(command)
     command.add_argument("--format", choices=["table", "csv", "json", "parquet"], default="table")
     command.add_argument("-o", "--output", metavar="OUT", help="default: stdout")
+    if name == "packets":
+        command.add_argument(
+            "--with-names", action="store_true", help="the manifest's names as columns; --names adds them too"
+        )
     command.set_defaults(table=TABLE_ATTRIBUTE.get(name, name))
 
 
 def run_table(arguments: argparse.Namespace) -> int:
     from k8scap.terminal import write_table
 
-    write_table(getattr(opened(arguments), arguments.table), form=arguments.format, output=arguments.output)
+    cap = opened(arguments)
+    table = getattr(cap, arguments.table)
+    if arguments.table == "packets" and (arguments.names or arguments.with_names):
+        table = cap.named(table)
+    write_table(table, form=arguments.format, output=arguments.output)
     return 0
 
 

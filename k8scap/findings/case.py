@@ -89,12 +89,17 @@ class Case:
     def host(self, address: object, *, time: datetime | None = None) -> str:
         return endpoint(self.names, address, time=time)
 
+    def clients(self, addresses: pd.Series, *, time: datetime) -> str:
+        """Who asked: the one there is, as known at `time`, or how many."""
+        there = addresses.astype("object").unique()
+        return self.host(there[0], time=time) if len(there) == 1 else f"{len(there)} clients"
+
     def endpoint(self, address: object, port: object, *, time: datetime | None = None) -> str:
         return endpoint(self.names, address, port, time=time)
 
 
 def endpoint(names: Names, address: object, port: object = None, *, time: datetime | None = None) -> str:
-    """`shop/redis (10.1.2.3:6379)`, or `10.1.2.3:6379` where nobody named it; without a port, the host."""
+    """`shop/svc/redis (10.1.2.3:6379)`, `10.1.2.3:6379` where nobody named it; without a port, the host."""
     text = str(address) if port is None else socket_address(address, port)
     name = names.of(str(address), time)
     return text if name == str(address) else f"{printable(name)} ({text})"

@@ -18,6 +18,8 @@ from k8scap.findings.steps import endpoints_of, in_kubernetes, inside, whose
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pandas as pd
 
     from k8scap.findings.case import Case
@@ -89,7 +91,6 @@ def _finding(case: Case, attempts: pd.DataFrame, refused: pd.DataFrame, errors: 
     always = not same["state"].isin(_ACCEPTED).any()
     elsewhere = _went_elsewhere(attempts, refused)
     destination = case.endpoint(address, port, time=first["start"])
-    clients = refused["src"].unique()
     frames = _frames(case, refused, errors)
     return found(
         RULE,
@@ -98,7 +99,7 @@ def _finding(case: Case, attempts: pd.DataFrame, refused: pd.DataFrame, errors: 
         severity="info" if elsewhere else _severity(len(refused), len(same), always=always),
         certainty=0.99 if (refused["how"] == "reset").all() else 0.9,
         consistent_with=_causes(refused, always=always),
-        source=case.host(clients[0]) if len(clients) == 1 else f"{len(clients)} clients",
+        source=case.clients(refused["src"], time=first["start"]),
         destination=destination,
         span=(refused["start"].min(), refused["end"].max()),
         affected=len(refused),
@@ -111,7 +112,7 @@ def _finding(case: Case, attempts: pd.DataFrame, refused: pd.DataFrame, errors: 
             streams=refused["stream"] if protocol == "TCP" else (),
             otherwise=f"{address_filter('addr', address)} && {protocol.lower()}.port == {port}",
         ),
-        next_step=_next_step(case, address, port, protocol),
+        next_step=_next_step(case, address, port, protocol, time=first["start"]),
     )
 
 
@@ -173,11 +174,11 @@ def _frames(case: Case, refused: pd.DataFrame, errors: pd.DataFrame) -> list[int
     return [*mine.index, *told["refused"], *told["icmp"]]
 
 
-def _next_step(case: Case, address: str, port: int, protocol: str) -> str:
-    if step := endpoints_of(case, address):
+def _next_step(case: Case, address: str, port: int, protocol: str, *, time: datetime) -> str:
+    if step := endpoints_of(case, address, time=time):
         return step
     if in_kubernetes(case):
-        return whose(case, address)
+        return whose(case, address, time=time)
     datagram = ["-u"] if protocol == "UDP" else []
     return inside(case, ["nc", "-v", "-z", "-w", "3", *datagram, address, str(port)])
 

@@ -121,7 +121,6 @@ def _finding(case: Case, rows: pd.DataFrame, affected: pd.DataFrame) -> Finding:
     here = (rows["dst"] == first["dst"]) & (rows["dst_port"] == first["dst_port"])
     asked = rows[here & (rows["outcome"] != "pending")]
     resolver = case.endpoint(address, port, time=first["time"])
-    clients = affected["src"].unique()
     frames = [*affected["number"], *affected["response"].dropna()]
     return found(
         RULE,
@@ -130,7 +129,7 @@ def _finding(case: Case, rows: pd.DataFrame, affected: pd.DataFrame) -> Finding:
         severity=_severity(len(affected), len(asked)),
         certainty=0.95 if asked["answered"].any() else 0.85,
         consistent_with=_causes(asked, affected),
-        source=case.host(clients[0]) if len(clients) == 1 else f"{len(clients)} clients",
+        source=case.clients(affected["src"], time=first["time"]),
         destination=resolver,
         span=(affected["time"].min(), affected["until"].max()),
         affected=len(affected),

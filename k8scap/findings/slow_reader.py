@@ -137,7 +137,7 @@ def _severity(lost: float, share: float) -> Severity:
 def _next_step(case: Case, stall: pd.Series) -> str:
     """The reader's throttling where its pod is known; else the sockets between the two."""
     reader = stall["reader"]
-    if step := in_pod(case, reader, ["cat", "/sys/fs/cgroup/cpu.stat"]):
+    if step := in_pod(case, reader, ["cat", "/sys/fs/cgroup/cpu.stat"], time=stall["start"]):
         return step
     return inside(case, ["ss", "-tinm", "dst", reader, "or", "src", reader])
 

@@ -17,6 +17,8 @@ from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
 from k8scap.findings.waits import waits
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pandas as pd
 
     from k8scap.findings.case import Case
@@ -136,7 +138,6 @@ def _finding(case: Case, rows: pd.DataFrame, slow: pd.DataFrame) -> Finding:
     first = slow.iloc[0]
     address, port = str(first["dst"]), int(first["dst_port"])
     server = case.endpoint(address, port, time=first["request_end"])
-    clients = slow["src"].astype("object").unique()
     frames = [*slow["request_frame"].dropna(), *slow["response_frame"].dropna()]
     severity = _severity(rows, slow, innocent)
     return found(
@@ -146,7 +147,7 @@ def _finding(case: Case, rows: pd.DataFrame, slow: pd.DataFrame) -> Finding:
         severity=severity,
         certainty=0.6 if severity == "info" else 0.9,
         consistent_with=_causes(slow, innocent),
-        source=case.host(clients[0]) if len(clients) == 1 else f"{len(clients)} clients",
+        source=case.clients(slow["src"], time=first["request_end"]),
         destination=server,
         span=(slow["request_end"].min(), slow["wait_end"].max()),
         affected=len(slow),
@@ -159,7 +160,7 @@ def _finding(case: Case, rows: pd.DataFrame, slow: pd.DataFrame) -> Finding:
             streams=slow["stream"],
             otherwise=f"{address_filter('addr', address)} && tcp.port == {port} && tcp.len > 0",
         ),
-        next_step=_next_step(case, address, port),
+        next_step=_next_step(case, address, port, time=first["request_end"]),
     )
 
 
@@ -200,9 +201,9 @@ def _causes(slow: pd.DataFrame, innocent: str) -> tuple[str, ...]:
     return ("slow-application", "slow-dependency", "cpu-throttling", "worker-pool-exhausted")
 
 
-def _next_step(case: Case, address: str, port: int) -> str:
+def _next_step(case: Case, address: str, port: int, *, time: datetime) -> str:
     """The server's throttling where its pod is known; else the same wait seen without this client."""
-    if step := in_pod(case, address, ["cat", "/sys/fs/cgroup/cpu.stat"]):
+    if step := in_pod(case, address, ["cat", "/sys/fs/cgroup/cpu.stat"], time=time):
         return step
     if port in _HTTP_PORTS:
         host = f"[{address}]" if ":" in address else address

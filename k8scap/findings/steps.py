@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from k8scap.findings.case import Case
     from k8scap.model import NameEntry
@@ -19,17 +20,17 @@ def inside(case: Case, argv: Sequence[str]) -> str:
     return shlex.join(["k8scap", "enter", target, "--", *argv] if target else list(argv))
 
 
-def in_pod(case: Case, address: object, argv: Sequence[str]) -> str:
-    """`argv` to be run in the pod of that address; empty where no name says that it is a pod's."""
-    entry = _pod(case, address)
+def in_pod(case: Case, address: object, argv: Sequence[str], *, time: datetime) -> str:
+    """`argv` to be run in the pod of that address then; empty where no name says that it was a pod's."""
+    entry = _named(case, address, "pod", time)
     if entry is None:
         return ""
     return shlex.join(["kubectl", "exec", "-n", entry.namespace, entry.name, "--", *argv])
 
 
-def whose(case: Case, address: object) -> str:
+def whose(case: Case, address: object, *, time: datetime) -> str:
     """What Kubernetes knows of an address: the pod where it is named, else a search by address."""
-    entry = _pod(case, address)
+    entry = _named(case, address, "pod", time)
     if entry is not None:
         return shlex.join(["kubectl", "describe", "pod", "-n", entry.namespace, entry.name])
     selector = f"status.podIP={address}"
@@ -41,18 +42,19 @@ def in_kubernetes(case: Case) -> bool:
     return any(e.namespace for e in case.names.entries)
 
 
-def _pod(case: Case, address: object) -> NameEntry | None:
-    entries = [e for e in case.names.entries if e.address == str(address) and e.kind == "pod" and e.namespace]
-    return entries[-1] if entries else None
+def endpoints_of(case: Case, address: object, *, time: datetime) -> str:
+    """The backends of the Service with that address; empty where no name says that it was a Service's."""
+    entry = _named(case, address, "service", time)
+    if entry is None:
+        return ""
+    label = f"kubernetes.io/service-name={entry.name}"
+    return shlex.join(["kubectl", "get", "endpointslices", "-n", entry.namespace, "-l", label])
 
 
-def endpoints_of(case: Case, address: object) -> str:
-    """The backends of the Service with that address; empty where no name says that it is a Service's."""
-    for entry in reversed(case.names.entries):
-        if entry.address == str(address) and entry.kind == "service" and entry.namespace:
-            label = f"kubernetes.io/service-name={entry.name}"
-            return shlex.join(["kubectl", "get", "endpointslices", "-n", entry.namespace, "-l", label])
-    return ""
+def _named(case: Case, address: object, kind: str, time: datetime) -> NameEntry | None:
+    """Who had the address then, if that was a pod (a Service) whose namespace is known."""
+    entry = case.names.entry(str(address), time)
+    return entry if entry and entry.kind == kind and entry.namespace else None
 
 
 def all_conversations(case: Case) -> str:

@@ -14,6 +14,7 @@ from k8scap.findings.verdict import found, one_direction
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     import pandas as pd
 
@@ -66,7 +67,6 @@ def _finding(
     always = len(same) == len(attempts)
     destination = case.endpoint(address, port, time=first["start"])
     connections = "1 connection" if len(attempts) == 1 else f"{len(attempts):,} connections"
-    clients = attempts["src"].astype("object").unique()
     answered = "" if always else f" ({len(same) - len(attempts):,} others were answered)"
     otherwise = f"{address_filter('dst', address)} && tcp.dstport == {port} && tcp.flags.syn == 1"
     return found(
@@ -76,7 +76,7 @@ def _finding(
         severity="critical" if always and len(sent) >= CRITICAL_SYNS else "warning",
         certainty=0.9,
         consistent_with=_CAUSES_ALWAYS if always else _CAUSES_SOMETIMES,
-        source=case.host(clients[0]) if len(clients) == 1 else f"{len(clients)} clients",
+        source=case.clients(attempts["src"], time=first["start"]),
         destination=destination,
         span=(sent["time"].min(), sent["time"].max()),
         affected=len(sent),
@@ -85,12 +85,14 @@ def _finding(
         thresholds=thresholds,
         frames=sent.index,
         display_filter=display_filter(sent.index, streams=attempts["stream"], otherwise=otherwise),
-        next_step=_next_step(case, address),
+        next_step=_next_step(case, address, time=first["start"]),
     )
 
 
-def _next_step(case: Case, address: str) -> str:
-    return whose(case, address) if in_kubernetes(case) else inside(case, ["ip", "route", "get", address])
+def _next_step(case: Case, address: str, *, time: datetime) -> str:
+    if in_kubernetes(case):
+        return whose(case, address, time=time)
+    return inside(case, ["ip", "route", "get", address])
 
 
 _CAUSES_ALWAYS = ("network-policy-drop", "stale-endpoint", "host-down", "missing-route")

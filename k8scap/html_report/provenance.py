@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from k8scap.findings.case import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from k8scap.analysis import Capture
     from k8scap.model import Manifest, Quality
 
+EVENTS_SHOWN = 20
 _LEVEL = {True: "good", None: "unknown", False: "bad"}
 
 
@@ -99,9 +101,15 @@ def _told(manifest: Manifest) -> list[tuple[str, str]]:
         "files": ", ".join(f"{f.name} ({f.bytes:,} bytes)" for f in manifest.files),
         "command": shlex.join(manifest.command),
         "versions": ", ".join(f"{k} {v}" for k, v in manifest.versions.items()),
+        "dataplane": ", ".join(f"{k} {v}" for k, v in manifest.dataplane.items() if v),
+        "Kubernetes events": "; ".join(map(_event, manifest.events[:EVENTS_SHOWN])),
         "notes": " ".join(manifest.notes),
     }
     return [(name, printable(str(value))) for name, value in facts.items() if value not in (None, "")]
+
+
+def _event(event: Mapping[str, Any]) -> str:
+    return ", ".join(str(value) for value in event.values() if value not in (None, ""))
 
 
 def _when(time: datetime | None) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8scap.findings.case import endpoint, printable
 from k8scap.html_report.sheet import ABSENT, absent, clock, number, sheet, text
+from k8scap.tables.naming import TIMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,7 +183,8 @@ def _end(cap: Capture, address: str, port: str) -> Any:
         who, where = getattr(row, address), getattr(row, port)
         if absent(who):
             return ABSENT
-        return endpoint(cap.names, who, None if absent(where) else where)
+        time = next((getattr(row, column) for column in TIMES if hasattr(row, column)), None)
+        return endpoint(cap.names, who, None if absent(where) else where, time=time)
 
     return say
 

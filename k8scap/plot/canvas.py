@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from k8scap.tables.naming import TIMES
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -61,21 +63,26 @@ def packets_of(data: Any) -> pd.DataFrame | None:
 
 
 def who(data: Any, row: pd.Series, end: str) -> str:
-    """Who the `end` ("src" or "dst") of a row is: its name column, the capture's names, or the address.
+    """Who the `end` ("src" or "dst") of a row is at its time: by the capture's names, or its name column.
 
-    Never mathtext.
+    The address where nobody named it. Never mathtext.
     """
     import pandas as pd
 
-    name = row.get(f"{end}_name")
-    if isinstance(name, str) and name:
-        return literal(shortened(name))
     address = row[end]
     if pd.isna(address):
         return "no address"
-    names = getattr(data, "names", None)
-    text = names.of(str(address)) if names is not None and hasattr(names, "of") else str(address)
+    names, column = getattr(data, "names", None), row.get(f"{end}_name")
+    if names is not None and hasattr(names, "of"):
+        text = names.of(str(address), next((row[time] for time in TIMES if time in row), None))
+    else:
+        text = column if isinstance(column, str) and column else str(address)
     return literal(shortened(text))
+
+
+def end_columns(table: pd.DataFrame, *columns: str) -> list[str]:
+    """The columns that tell ends apart: an address that changed hands is several, by its names."""
+    return [name for end in columns for name in (end, f"{end}_name") if name in table]
 
 
 def at_point(table: pd.DataFrame, point: Any) -> str:

@@ -9,6 +9,7 @@ from k8scap.plot.canvas import (
     at_point,
     axes_or_new,
     bytes_text,
+    end_columns,
     headline,
     port_of,
     say_empty,
@@ -44,7 +45,7 @@ def conversations(data: Any, *, ax: Axes | None = None) -> Axes:
     require(table, NEEDED, what="plot.conversations")
     if table.empty:
         return say_empty(axes_or_new(ax), "Nobody talks to anybody in this capture.")
-    keys = ["point", "src", "dst", "dst_port", "protocol"]
+    keys = ["point", *end_columns(table, "src", "dst"), "dst_port", "protocol"]
     pair = table.groupby(keys, observed=True, dropna=False).ngroup()
     order = table.groupby(pair)["bytes"].sum().sort_values(ascending=False, kind="stable").index
     named = order[: MOST if len(order) <= MOST else MOST - 1]

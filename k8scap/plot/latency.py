@@ -10,6 +10,7 @@ from k8scap.plot.canvas import (
     RASTERIZE_FROM,
     at_point,
     axes_or_new,
+    end_columns,
     headline,
     milliseconds,
     port_of,
@@ -69,7 +70,7 @@ def latency(data: Any, *, ax: Axes | None = None) -> Axes:
 
 def by_answerer(data: Any, table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Label, colour and rows for each end that acknowledged: the busiest services, then all others."""
-    keys = table.groupby(["point", "dst", "dst_port"], observed=True, dropna=False)
+    keys = table.groupby(["point", *end_columns(table, "dst"), "dst_port"], observed=True, dropna=False)
     answering = keys.ngroup()
     ends = keys.agg(samples=("rtt_ms", "size"), least=("src_port", "min"), most=("src_port", "max"))
     ends = ends.reset_index()
@@ -92,7 +93,7 @@ def by_answerer(data: Any, table: pd.DataFrame) -> Iterator[tuple[str, str, pd.D
 
 def services(table: pd.DataFrame) -> pd.DataFrame:
     """The rows that a service's end answered; all, where none looks like one."""
-    ends = table.groupby(["point", "dst", "dst_port"], observed=True, dropna=False)
+    ends = table.groupby(["point", *end_columns(table, "dst"), "dst_port"], observed=True, dropna=False)
     group = ends.ngroup()
     known = ends.agg(least=("src_port", "min"), most=("src_port", "max")).reset_index()
     asked = table[group.isin(known.index[~_clients(known)])]

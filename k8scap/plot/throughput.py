@@ -9,6 +9,7 @@ from k8scap.plot.canvas import (
     OTHERS,
     at_point,
     axes_or_new,
+    end_columns,
     headline,
     packets_of,
     rate_text,
@@ -44,7 +45,7 @@ def throughput(data: Any, *, interval: str | None = None, ax: Axes | None = None
     if table.empty:
         return say_empty(ax, "No packet is in this capture.")
     start, width = start_of(data, table), _bin_seconds(table)
-    pair = table.groupby(["point", "src", "dst"], observed=True, dropna=False).ngroup()
+    pair = table.groupby(["point", *end_columns(table, "src", "dst")], observed=True, dropna=False).ngroup()
     order = table.groupby(pair)["bytes"].sum().sort_values(ascending=False, kind="stable").index
     for number, color in zip(order[:MOST], COLORS, strict=False):
         mine = table[pair == number]

@@ -305,7 +305,7 @@ def test_names_speak_in_place_of_addresses(wire: Wire) -> None:
     )
     found = only(judge(case(wire.load(), names=names)), "connection-refused")
     assert found.source == f"shop/checkout-0 ({CLIENT})"
-    assert found.destination == f"shop/redis ({SERVER}:6379)"
+    assert found.destination == f"shop/svc/redis ({SERVER}:6379)"
     assert found.next_step == "kubectl get endpointslices -n shop -l kubernetes.io/service-name=redis"
 
 

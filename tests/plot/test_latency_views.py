@@ -82,7 +82,7 @@ def test_many_samples_are_drawn_as_pixels(cap: Capture) -> None:
 
 def test_a_curve_rises_by_the_share_of_each_sample(cap: Capture) -> None:
     table = cap.round_trips.head(4).assign(
-        dst="198.18.0.2", dst_port=80, src_port=50_000, rtt_ms=[4.0, 1.0, 3.0, 2.0]
+        dst="198.18.0.2", dst_name="web", dst_port=80, src_port=50_000, rtt_ms=[4.0, 1.0, 3.0, 2.0]
     )
     ax = plot.latency_ecdf(table)
     curve = next(line for line in ax.lines if len(line.get_xdata()) > 2)
