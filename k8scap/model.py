@@ -177,27 +177,6 @@ class CaptureManifest:
         return cls(**plain, recordings=recordings, **_shared(data))
 
 
-@dataclass(frozen=True, kw_only=True)
-class CaptureManifest:
-    """The manifest over all recordings of one capture of several targets."""
-
-    name: str
-    started: datetime | None = None
-    ended: datetime | None = None
-    state: State = "running"
-    ended_by: str = ""
-    recordings: tuple[Mapping[str, Any], ...] = ()
-    names: tuple[NameEntry, ...] = ()
-    events: tuple[Mapping[str, Any], ...] = ()
-    dataplane: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    kind: str = "capture"
-    format: int = MANIFEST_FORMAT
-
-    def to_dict(self) -> dict[str, Any]:
-        return {key: _plain(value) for key, value in asdict(self).items()}
-
-
 def delta(evidence: Mapping[str, Any], counter: str) -> int | None:
     """How far a counter of a manifest's `evidence` moved over the capture; None where it is not known.
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from k8scap.model import NameEntry
 
-    from k8scap.model import CaptureManifest
-
 _RING_FILE = re.compile(r"(?P<name>.+)\.(?P<n>\d{4,})$")
 _SUFFIXES = (".gz", ".zst")
 _DIGITS = re.compile(r"([0-9]+)")

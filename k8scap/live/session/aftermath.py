@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from k8scap.live.session.framing import cut_to_whole_records
 from k8scap.live.session.place import files_of, reserve_path
 from k8scap.model import Counters, RecordingFile
-from k8scap.recording import read_manifest, write_manifest
+from k8scap.recording import read_capture_manifest, read_manifest, write_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,10 @@ def close_recording(folder: Path, name: str) -> None:
     reserve_path(folder, name).unlink(missing_ok=True)
     path = folder / f"{name}.json"
     manifest = read_manifest(path)
-    if manifest is None or manifest.state != "running":
+    if manifest is None:
+        _close_group(path)
+        return
+    if manifest.state != "running":
         return
     kept = tuple(file for file in files if file is not None)
     closed = replace(
@@ -37,6 +40,29 @@ def close_recording(folder: Path, name: str) -> None:
     )
     with contextlib.suppress(OSError):
         write_manifest(path, closed)
+
+
+def _close_group(path: Path) -> None:
+    """The manifest over all, where it still says running: what its recordings came to, by their own."""
+    over_all = read_capture_manifest(path)
+    if over_all is None or over_all.state != "running":
+        return
+    closed = replace(
+        over_all,
+        state="incomplete",
+        ended_by="killed",
+        ended=datetime.now(UTC),
+        recordings=tuple(_as_it_ended(path.parent, dict(entry)) for entry in over_all.recordings),
+        notes=(*over_all.notes, "The capturing process was killed: names and Events are not known."),
+    )
+    with contextlib.suppress(OSError):
+        write_manifest(path, closed)
+
+
+def _as_it_ended(folder: Path, entry: dict[str, Any]) -> dict[str, Any]:
+    own = read_manifest(folder / f"{entry.get('name')}.json")
+    told = own.to_dict() if own else {}
+    return {key: told.get(key, value) for key, value in entry.items()}
 
 
 def _close_file(path: Path) -> RecordingFile | None:

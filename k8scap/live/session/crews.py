@@ -131,6 +131,7 @@ class Crews:
     def _begin(self) -> None:
         if folder := self._plan.folder:
             self._guardian = Guardian(str(folder.resolve()), self._plan.recording_names, runner=self._runner)
+        group.begin(self._plan, self.manifests)
         for crew in self._crews:
             crew.start()
         deadline = time.monotonic() + _START_SECONDS
@@ -187,6 +188,7 @@ class Crews:
 
     def _abort(self) -> None:
         self._all(Crew.abort, self._crews)
+        group.forget(self._plan)
         self._leave()
 
     def _leave(self) -> None:

@@ -17,6 +17,29 @@ if TYPE_CHECKING:
     from k8scap.model import Manifest
 
 
+def begin(plan: Plan, manifests: Sequence[Manifest]) -> None:
+    """Write it as it is while they run, so that a killed capture has one too. Raises K8scapError."""
+    place = plan.group
+    if place is None:
+        return
+    over_all = CaptureManifest(
+        name=place.name,
+        started=datetime.now(UTC),
+        recordings=tuple(_entry(manifest) for manifest in manifests),
+        notes=plan.notes,
+    )
+    try:
+        write_manifest(place.manifest, over_all)
+    except OSError as error:
+        raise endings.unwritten(place, error) from None
+
+
+def forget(plan: Plan) -> None:
+    """Remove it: the capture did not begin."""
+    if plan.group:
+        plan.group.manifest.unlink(missing_ok=True)
+
+
 def save(
     plan: Plan, manifests: Sequence[Manifest], reason: str, notes: Sequence[str], news: Mapping[str, Any]
 ) -> K8scapError | None:

@@ -48,7 +48,8 @@ class Plan:
 
     @property
     def recording_names(self) -> list[str]:
-        return [held.name for each in self.sites for held in each.places]
+        own = [held.name for each in self.sites for held in each.places]
+        return [*own, self.group.name] if self.group else own  # the one over all tells of the others: last
 
     def let_go(self) -> None:
         for each in self.sites:
