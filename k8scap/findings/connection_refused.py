@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.flags import RST, SYN, has_any, is_first_syn
-from k8scap.findings.groups import largest, many_more
+from k8scap.findings.groups import largest, like, many_more
 from k8scap.findings.icmp import unreachable
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.steps import endpoints_of, in_kubernetes, inside, whose
@@ -86,8 +86,7 @@ def _attempts(case: Case, errors: pd.DataFrame) -> pd.DataFrame:
 def _finding(case: Case, attempts: pd.DataFrame, refused: pd.DataFrame, errors: pd.DataFrame) -> Finding:
     first = refused.iloc[0]
     protocol, address, port = str(first["protocol"]), str(first["dst"]), int(first["dst_port"])
-    same = attempts[(attempts["protocol"] == protocol) & (attempts["dst"] == address)]
-    same = same[same["dst_port"] == port]
+    same = like(attempts, first, _DESTINATION)
     always = not same["state"].isin(_ACCEPTED).any()
     elsewhere = _went_elsewhere(attempts, refused)
     destination = case.endpoint(address, port, time=first["start"])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from k8scap.findings.case import printable
 from k8scap.findings.evidence import address_filter, display_filter
-from k8scap.findings.groups import largest, many_more
+from k8scap.findings.groups import largest, like, many_more
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.steps import inside
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
@@ -118,8 +118,7 @@ def _until(case: Case, rows: pd.DataFrame) -> pd.Series:
 def _finding(case: Case, rows: pd.DataFrame, affected: pd.DataFrame) -> Finding:
     first = affected.iloc[0]
     address, port = str(first["dst"]), int(first["dst_port"])
-    here = (rows["dst"] == first["dst"]) & (rows["dst_port"] == first["dst_port"])
-    asked = rows[here & (rows["outcome"] != "pending")]
+    asked = like(rows[rows["outcome"] != "pending"], first, _RESOLVER)
     resolver = case.endpoint(address, port, time=first["time"])
     frames = [*affected["number"], *affected["response"].dropna()]
     return found(

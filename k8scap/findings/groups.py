@@ -21,10 +21,24 @@ MAX_GROUPS = 50
 
 
 def largest(rows: pd.DataFrame, keys: list[str]) -> tuple[list[pd.DataFrame], pd.DataFrame]:
-    """The groups of `rows` with the same `keys`, the largest first, and the rows of those past MAX_GROUPS."""
-    ids = rows.groupby(keys, observed=True).ngroup()
+    """The groups of `rows` with the same `keys`, the largest first, and the rows of those past MAX_GROUPS.
+
+    An address that changed hands makes several groups.
+    """
+    ids = rows.groupby(_with_names(rows, keys), observed=True).ngroup()
     chosen = ids.value_counts().index[:MAX_GROUPS]
     return [rows[ids == group] for group in chosen], rows[~ids.isin(chosen)]
+
+
+def like(rows: pd.DataFrame, first: pd.Series, keys: list[str]) -> pd.DataFrame:
+    """Those of `rows` that are of the group of the row `first`."""
+    for key in _with_names(rows, keys):
+        rows = rows[rows[key] == first[key]]
+    return rows
+
+
+def _with_names(rows: pd.DataFrame, keys: list[str]) -> list[str]:
+    return [*keys, *(name for key in keys if (name := f"{key}_name") in rows)]
 
 
 def many_more(
@@ -46,7 +60,7 @@ def many_more(
     if rows.empty:
         return []
     start, end, shown = rows[times[0]], rows[times[1]], list(frames)
-    count = rows.groupby(keys, observed=True).ngroups
+    count = rows.groupby(_with_names(rows, keys), observed=True).ngroups
     more = found(
         rule,
         case,

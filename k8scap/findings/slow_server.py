@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from k8scap.findings.evidence import address_filter, display_filter
-from k8scap.findings.groups import largest, many_more
+from k8scap.findings.groups import largest, like, many_more
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.steps import in_pod, inside
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
@@ -71,7 +71,7 @@ def slow_server(case: Case) -> list[Finding]:
     if often.empty:
         return [_nothing(case, rows)]
     groups, rest = largest(often, _SERVER)
-    return [_finding(case, _exchanges_of(rows, slow), slow) for slow in groups] + many_more(
+    return [_finding(case, like(rows, slow.iloc[0], _SERVER), slow) for slow in groups] + many_more(
         RULE,
         case,
         rest,
@@ -86,14 +86,6 @@ def slow_server(case: Case) -> list[Finding]:
 def _slow(rows: pd.DataFrame) -> pd.Series:
     slow: pd.Series = rows["wait_ms"] >= (RTT_FACTOR * rows["rtt_ms"]).clip(lower=SLOW_MS)
     return slow
-
-
-def _exchanges_of(rows: pd.DataFrame, slow: pd.DataFrame) -> pd.DataFrame:
-    """All exchanges with the server of the slow ones."""
-    here: pd.DataFrame = rows[
-        (rows["dst"] == slow["dst"].iloc[0]) & (rows["dst_port"] == slow["dst_port"].iloc[0])
-    ]
-    return here
 
 
 def _innocent(rows: pd.DataFrame, slow: pd.DataFrame) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.flags import is_first_syn
-from k8scap.findings.groups import largest, many_more
+from k8scap.findings.groups import largest, like, many_more
 from k8scap.findings.icmp import unreachable
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.steps import in_kubernetes, inside, whose
@@ -63,7 +63,7 @@ def _finding(
     address, port = str(first["dst"]), int(first["dst_port"])
     sent = syns[syns["stream"].isin(attempts["stream"])]
     tcp = case.tcp_conversations
-    same = tcp[(tcp["dst"] == first["dst"]) & (tcp["dst_port"] == first["dst_port"])]
+    same = like(tcp, first, _DESTINATION)
     always = len(same) == len(attempts)
     destination = case.endpoint(address, port, time=first["start"])
     connections = "1 connection" if len(attempts) == 1 else f"{len(attempts):,} connections"

@@ -145,14 +145,16 @@ def test_findings_name_who_it_was_then(tmp_path: Path) -> None:
     wire = Wire()
     for at in (0, 20_000):
         for n in range(3):
-            c = wire.connection(server_port=6379 if at else 6380)
+            c = wire.connection(server_port=6379)
             c.send(at + n * 500, "client", "S", seq=0)
             c.send(at + n * 500 + 1, "server", "RA", seq=0, ack=1)
     write_pcap(tmp_path / "refused.pcap", wire.frames)
     cap = k8scap.load(tmp_path / "refused.pcap", names=Names(entries()))
-    found = {f.destination: f.next_step for f in cap.findings if f.rule == "connection-refused"}
+    refused = [f for f in cap.findings if f.rule == "connection-refused"]
+    found = {f.destination: f.next_step for f in refused}
+    assert [(f.affected, f.frame_count) for f in refused] == [(3, 6), (3, 6)]
     assert found == {
-        f"{FIRST} ({SERVER}:6380)": "kubectl describe pod -n shop db-0",
+        f"{FIRST} ({SERVER}:6379)": "kubectl describe pod -n shop db-0",
         f"{SECOND} ({SERVER}:6379)": "kubectl describe pod -n shop cache-5c9f",
     }
     assert FIRST in k8scap.report(cap, tmp_path / "r.html").read_text()
