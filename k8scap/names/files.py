@@ -30,6 +30,10 @@ def read_names(path: str | Path) -> tuple[NameEntry, ...]:
     """
     file = Path(path).expanduser()
     text = _text(file)
+    if not text.strip():
+        _refuse(file, "is empty")
+    if text.lstrip().startswith(_YAML):
+        _refuse(file, "names no addresses: it is YAML, and JSON is read")
     if text.lstrip()[:1] in ("{", "["):
         return _of_json(file, text)
     lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
@@ -40,6 +44,10 @@ def read_names(path: str | Path) -> tuple[NameEntry, ...]:
     if not told or is_address(first.split()[0]):
         return tuple(_of_hosts(file, told))
     return _refuse(file, "names no addresses: it is no JSON of kubectl's, no hosts file, no CSV, no manifest")
+
+
+_YAML = ("apiVersion:", "kind:", "items:", "---")
+"""How what `kubectl -o yaml` writes begins."""
 
 
 def _text(file: Path) -> str:
@@ -67,7 +75,8 @@ def _of_json(file: Path, text: str) -> tuple[NameEntry, ...]:
     try:
         found = list(_documents(text))
     except (ValueError, RecursionError) as error:
-        reason = error if isinstance(error, json.JSONDecodeError) else "it is nested too deeply"
+        deep = isinstance(error, RecursionError)
+        reason = "it is nested too deeply" if deep else str(error).partition(";")[0]
         _refuse(file, f"is broken JSON: {reason}")
     if len(found) == 1 and isinstance(found[0], dict) and {"format", "name", "names"} <= found[0].keys():
         try:
