@@ -27,12 +27,13 @@ _CNI = {
     "kube-router": "kube-router",
     "ovnkube-node": "OVN-Kubernetes",
     "kindnet": "kindnet",
+    "rke2-canal": "Canal",
 }
 _MODE = re.compile(r"^\s*mode:\s*[\"']?([a-z0-9]*)", re.MULTILINE)
 
 
 def look(api: Api, pods: Iterable[Pod]) -> dict[str, Any]:
-    """`cni`, `kube_proxy` (its mode, or none), `socket_load_balancing`, `mesh`, and what is `unknown`.
+    """`cni`, `kube_proxy` (its mode, or replaced), `socket_load_balancing`, `mesh`, and what is `unknown`.
 
     With Cilium's socket load balancing a pod connects to a Service's backend at once: the Service's address
     is never on the wire. Never raises.
@@ -40,17 +41,35 @@ def look(api: Api, pods: Iterable[Pod]) -> dict[str, Any]:
     told: dict[str, Any] = {"mesh": sorted({pod.workload or pod.name for pod in pods if pod.mesh})}
     unknown: dict[str, str] = {}
     try:
-        sets, _ = api.list(path("apis", "apps", "v1", "namespaces", "kube-system", "daemonsets"))
-        names = {str(raw["metadata"]["name"]) for raw in sets}
+        names = _daemon_sets(api)
         told["cni"] = (
             ", ".join(dict.fromkeys(_CNI[name] for name in sorted(names) if name in _CNI)) or "unknown"
         )
-        told["kube_proxy"] = _kube_proxy(api, unknown) if "kube-proxy" in names else "none"
+        if "ztunnel" in names:
+            told["ambient_mesh"] = True
         if "cilium" in names:
             told.update(_cilium(api, unknown))
+        if "kube-proxy" in names:
+            told["kube_proxy"] = _kube_proxy(api, unknown)
+        elif told.get("kube_proxy_replacement"):
+            told["kube_proxy"] = "replaced by Cilium"
+        else:
+            told["kube_proxy"] = "unknown"
+            unknown["kube_proxy"] = (
+                "No DaemonSet kube-proxy is there: it may run in the node's own processes."
+            )
     except K8scapError as error:
         unknown["cni"] = error.message
     return {**told, **({"unknown": unknown} if unknown else {})}
+
+
+def _daemon_sets(api: Api) -> set[str]:
+    """Names, of the whole cluster where they may be seen (operators have namespaces of their own)."""
+    try:
+        sets, _ = api.list(path("apis", "apps", "v1", "daemonsets"))
+    except K8scapError:
+        sets, _ = api.list(path("apis", "apps", "v1", "namespaces", "kube-system", "daemonsets"))
+    return {str(raw["metadata"]["name"]) for raw in sets}
 
 
 def _kube_proxy(api: Api, unknown: dict[str, str]) -> str:

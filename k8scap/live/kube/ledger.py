@@ -54,14 +54,17 @@ class Ledger:
             for held in self._open.pop(_key(resource, raw), {}).values():
                 self._close(held, now)
 
-    def keep_only(self, resource: str, raws: Iterable[Mapping[str, Any]]) -> None:
-        """After a list: what is not in it went while nobody watched."""
+    def keep_only(
+        self, resource: str, raws: Iterable[Mapping[str, Any]], *, namespace: str | None = None
+    ) -> None:
+        """After a list, of one namespace or (None) all: what is not in it went while nobody watched."""
         there = {_key(resource, raw) for raw in raws}
         now = datetime.now(UTC)
         with self._lock:
             for key in [key for key in self._open if key[0] == resource and key not in there]:
-                for held in self._open.pop(key).values():
-                    self._close(held, now)
+                if namespace is None or any(o.entry.namespace == namespace for o in self._open[key].values()):
+                    for held in self._open.pop(key).values():
+                        self._close(held, now)
 
     def entries(self) -> tuple[NameEntry, ...]:
         with self._lock:

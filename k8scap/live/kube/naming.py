@@ -26,6 +26,7 @@ RESOURCES = {
 _WATCH_SECONDS = 240
 _FIRST_SECONDS = 15.0  # for the snapshot, when the capture ends before it is there
 _AGAIN_SECONDS = 1.0
+_SHORT_SECONDS = 1.0  # a watch that ends sooner is not begun again at once
 
 
 class NamesWatch:
@@ -98,8 +99,13 @@ class NamesWatch:
             if not allowed:
                 self._denied[resource] = f"are not known: {error.message.rstrip('.')}"
             for where in allowed[1:]:
+                first = threading.Event()
+                self._firsts.append(first)
                 threading.Thread(
-                    target=self._quietly, args=(resource, where), name=f"k8scap-names-{resource}", daemon=True
+                    target=self._quietly,
+                    args=(resource, where, first),
+                    name=f"k8scap-names-{resource}",
+                    daemon=True,
                 ).start()
             return allowed[:1]
         return [everywhere]
@@ -111,11 +117,13 @@ class NamesWatch:
             return False
         return True
 
-    def _quietly(self, resource: str, where: str) -> None:
+    def _quietly(self, resource: str, where: str, first: threading.Event) -> None:
         try:
-            self._watch_on(resource, where, threading.Event())
+            self._watch_on(resource, where, first)
         except K8scapError as error:
             self._denied.setdefault(resource, f"are not known: {error.message.rstrip('.')}")
+        finally:
+            first.set()
 
     def _watch_on(self, resource: str, where: str, first: threading.Event) -> None:
         """List, then watch from there, again and again, until it is stopped."""
@@ -126,7 +134,10 @@ class NamesWatch:
                     version = self._list(resource, where, at_start=at_start)
                     at_start = False
                     first.set()
+                began = time.monotonic()
                 version = self._watch(resource, where, version)
+                if time.monotonic() - began < _SHORT_SECONDS:
+                    self._stopped.wait(_AGAIN_SECONDS)
             except NotPermittedError as error:
                 if at_start:
                     raise
@@ -144,8 +155,9 @@ class NamesWatch:
             self._ledger.see(resource, raw, at_start=at_start)
             if not at_start:
                 self._tell(resource, "MODIFIED", raw)
-        if where == path(*RESOURCES[resource], resource):
-            self._ledger.keep_only(resource, found)
+        everywhere = where == path(*RESOURCES[resource], resource)
+        namespace = None if everywhere else where.rsplit("/", 2)[1]
+        self._ledger.keep_only(resource, found, namespace=namespace)
         return version
 
     def _watch(self, resource: str, where: str, version: str) -> str:

@@ -16,7 +16,8 @@ KINDS = {
     "Node": "node",
     "ReplicationController": "rc",
 }
-_SCHEDULED = re.compile(r"(?P<name>.+)-\d{8,10}")  # a CronJob names its Jobs by the minute
+_SCHEDULED = re.compile(r"(?P<name>.+)-(?P<minute>\d{8,9})")  # a CronJob names its Jobs by the minute
+_FIRST_MINUTE = 23_600_000  # end of 2014, before there were CronJobs: a date such as 20261126 is less
 
 
 def controller(metadata: Mapping[str, Any]) -> tuple[str, str]:
@@ -33,6 +34,7 @@ def workload(metadata: Mapping[str, Any]) -> str:
     template = (metadata.get("labels") or {}).get("pod-template-hash", "")
     if kind == "ReplicaSet" and template and name.endswith(f"-{template}"):
         return f"deploy/{name.removesuffix(f'-{template}')}"
-    if kind == "Job" and (scheduled := _SCHEDULED.fullmatch(name)):
+    scheduled = _SCHEDULED.fullmatch(name) if kind == "Job" else None
+    if scheduled and int(scheduled["minute"]) > _FIRST_MINUTE:
         return f"cj/{scheduled['name']}"
     return f"{KINDS.get(kind, kind.lower())}/{name}" if kind else ""

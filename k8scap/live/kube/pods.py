@@ -25,6 +25,7 @@ MESH_PROXIES = frozenset(
 )
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _STATIC_HASH = "kubernetes.io/config.hash"
+_IN_TURN = ("PodInitializing", "ContainerCreating")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,8 +185,14 @@ def _require_running(raw: Mapping[str, Any], containers: Sequence[Container]) ->
         why = _condition(status, "PodScheduled") or "it waits to be scheduled"
         raise TargetNotRunningError(f"The pod {who} has no node yet: {why}.", next_step=look)
     if not any(c.id for c in containers):
-        waits = next((c.waiting for c in containers if c.waiting), "") or status.get("phase", "unknown")
+        waits = _reason_of(containers) or status.get("reason") or status.get("phase", "unknown")
         raise TargetNotRunningError(f"The pod {who} has no container yet: {waits}.", next_step=look)
+
+
+def _reason_of(containers: Sequence[Container]) -> str:
+    """Why none has begun: those that only wait for another, or for their turn, come last."""
+    waiting = sorted((c.waiting for c in containers if c.waiting), key=lambda w: w.startswith(_IN_TURN))
+    return next(iter(waiting), "")
 
 
 def _choose(

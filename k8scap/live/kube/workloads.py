@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from k8scap.errors import K8scapError, TargetNotFoundError, TargetNotRunningError, UsageError
+from k8scap.errors import NotPermittedError, TargetNotFoundError, TargetNotRunningError, UsageError
+from k8scap.live.kube import absent, selectors
 from k8scap.live.kube import pods as reading
 from k8scap.live.kube.api import path
 from k8scap.live.kube.owners import controller, workload
@@ -21,16 +21,7 @@ if TYPE_CHECKING:
     from k8scap.live.targets import Target
 
 MOST_PODS = 10  # without --all
-
-_WORKLOADS = {
-    "deploy": ("apis", "apps", "v1", "deployments"),
-    "rs": ("apis", "apps", "v1", "replicasets"),
-    "sts": ("apis", "apps", "v1", "statefulsets"),
-    "ds": ("apis", "apps", "v1", "daemonsets"),
-    "job": ("apis", "batch", "v1", "jobs"),
-    "cj": ("apis", "batch", "v1", "cronjobs"),
-}
-_SELECTOR = re.compile(r"[A-Za-z0-9_./!=,() -]+")
+_MOST_LEFT_OUT = 10
 
 
 def find_pods(
@@ -76,37 +67,22 @@ def _find(api: Api, target: Target, namespace: str, container: str | None) -> li
 
 
 def _pod(api: Api, target: Target, namespace: str, container: str | None) -> Pod:
-    try:
-        raw = api.get(path("api", "v1", "namespaces", namespace, "pods", target.name))
-    except TargetNotFoundError:
-        raise _no_pod(api, target, namespace) from None
+    raw = _get(api, target, namespace)
     pod = reading.read(raw, asked=str(target), container=container)
     require_linux(api, pod)
     return pod
 
 
-def _no_pod(api: Api, target: Target, namespace: str) -> TargetNotFoundError:
-    """Says what there is instead, as far as that may be seen."""
-    next_step = f"kubectl get pods -n {namespace}"
+def _get(api: Api, target: Target, namespace: str) -> dict[str, Any]:
+    """The object; raises TargetNotFoundError that says what there is instead."""
     try:
-        there, _ = api.list(path("api", "v1", "namespaces", namespace, "pods"))
-    except K8scapError:
-        there = []
-    names = [str(pod["metadata"]["name"]) for pod in there]
-    theirs = {workload(pod["metadata"]) for pod in there}
-    for kind in _WORKLOADS:
-        if f"{kind}/{target.name}" in theirs:
-            return TargetNotFoundError(
-                f"There is no pod {target.name} in {namespace}, but {kind}/{target.name} has pods there.",
-                next_step=f"k8scap capture {kind}/{target.name} -n {namespace}",
-            )
-    near = [n for n in names if target.name in n][:3] or difflib.get_close_matches(target.name, names)
-    hint = f"; there is {', '.join(near)}" if near else ""
-    return TargetNotFoundError(f"There is no pod {target.name} in {namespace}{hint}.", next_step=next_step)
+        return api.get(absent.place(target.kind, namespace, target.name))
+    except TargetNotFoundError:
+        raise absent.error(api, target, namespace) from None
 
 
 def _node(api: Api, target: Target) -> Pod:
-    raw = api.get(path("api", "v1", "nodes", target.name))
+    raw = _get(api, target, "")
     info = raw.get("status", {}).get("nodeInfo", {})
     if info.get("operatingSystem") == "windows":
         raise TargetNotRunningError(
@@ -130,24 +106,17 @@ def _node(api: Api, target: Target) -> Pod:
 
 
 def _of_workload(api: Api, target: Target, namespace: str, container: str | None) -> list[Pod]:
-    raw = api.get(
-        path(*_WORKLOADS[target.kind][:-1], "namespaces", namespace, _WORKLOADS[target.kind][-1], target.name)
-    )
+    raw = _get(api, target, namespace)
     if target.kind == "cj":
         return _read(
-            api,
-            target,
-            namespace,
-            "",
-            container=container,
-            is_its=lambda pod: workload(pod["metadata"]) == str(target),
+            api, str(target), namespace, "", container=container, is_its=_scheduled(api, target, namespace)
         )
-    selector = label_selector(raw.get("spec", {}).get("selector") or {})
+    selector = selectors.text(raw.get("spec", {}).get("selector") or {})
     if not selector:
         raise TargetNotFoundError(
             f"{target} in {namespace} selects no pods.", next_step=f"kubectl describe {target}"
         )
-    return _read(api, target, namespace, selector, container=container, is_its=_owned_by(target))
+    return _read(api, str(target), namespace, selector, container=container, is_its=_owned_by(target))
 
 
 def _owned_by(target: Target) -> Callable[[Mapping[str, Any]], bool]:
@@ -164,8 +133,18 @@ def _owned_by(target: Target) -> Callable[[Mapping[str, Any]], bool]:
     return is_its
 
 
+def _scheduled(api: Api, target: Target, namespace: str) -> Callable[[Mapping[str, Any]], bool]:
+    """The pods of a CronJob's Jobs, those that were started by hand as well, where Jobs may be listed."""
+    try:
+        jobs, _ = api.list(absent.place("job", namespace))
+    except NotPermittedError:
+        return lambda pod: workload(pod["metadata"]) == str(target)
+    its = {job["metadata"]["name"] for job in jobs if controller(job["metadata"]) == ("CronJob", target.name)}
+    return lambda pod: controller(pod["metadata"])[0] == "Job" and controller(pod["metadata"])[1] in its
+
+
 def _of_service(api: Api, target: Target, namespace: str, container: str | None) -> list[Pod]:
-    raw = api.get(path("api", "v1", "namespaces", namespace, "services", target.name))
+    raw = _get(api, target, namespace)
     spec = raw.get("spec", {})
     if spec.get("type") == "ExternalName":
         raise TargetNotFoundError(
@@ -173,7 +152,9 @@ def _of_service(api: Api, target: Target, namespace: str, container: str | None)
             next_step=f"kubectl describe svc -n {namespace} {target.name}",
         )
     if selector := spec.get("selector"):
-        return _read(api, target, namespace, label_selector({"matchLabels": selector}), container=container)
+        return _read(
+            api, str(target), namespace, selectors.text({"matchLabels": selector}), container=container
+        )
     slices, _ = api.list(
         path("apis", "discovery.k8s.io", "v1", "namespaces", namespace, "endpointslices"),
         label_selector=f"kubernetes.io/service-name={target.name}",
@@ -181,52 +162,44 @@ def _of_service(api: Api, target: Target, namespace: str, container: str | None)
     references = (e.get("targetRef") or {} for s in slices for e in s.get("endpoints") or ())
     names = {str(r["name"]) for r in references if r.get("kind") == "Pod"}
     return _read(
-        api, target, namespace, "", container=container, is_its=lambda pod: pod["metadata"]["name"] in names
+        api,
+        str(target),
+        namespace,
+        "",
+        container=container,
+        is_its=lambda pod: pod["metadata"]["name"] in names,
     )
 
 
 def _selected(api: Api, selector: str, namespace: str, container: str | None) -> list[Pod]:
-    if not _SELECTOR.fullmatch(selector):
-        raise UsageError(f"{selector!r} is not a label selector.", next_step="-l app=web")
-    from k8scap.live.targets import Target
-
-    return _read(api, Target("-l", selector), namespace, selector, container=container)
+    selectors.check(selector)
+    return _read(api, f"-l {selector}", namespace, selector, container=container)
 
 
 def _read(
     api: Api,
-    target: Target,
+    asked: str,
     namespace: str,
     selector: str,
     *,
     container: str | None,
     is_its: Callable[[Mapping[str, Any]], bool] = lambda _: True,
 ) -> list[Pod]:
-    """The pods that run; raises where there are none, saying why the first one does not."""
+    """The pods that run, the first one noting who is left out; raises where none does, saying why."""
     raws, _ = api.list(path("api", "v1", "namespaces", namespace, "pods"), label_selector=selector)
     found, refused = [], []
     for raw in raws:
         if not is_its(raw):
             continue
         try:
-            found.append(reading.read(raw, asked=str(target), container=container))
+            found.append(reading.read(raw, asked=asked, container=container))
         except TargetNotRunningError as error:
-            refused.append(error)
+            refused.append((raw, error))
     if found:
-        return found
+        left_out = [e.message for pod, e in refused if not reading.is_over(pod)][:_MOST_LEFT_OUT]
+        return [replace(found[0], notes=(*found[0].notes, *left_out)), *found[1:]]
     if refused:
-        raise refused[0]
+        raise refused[0][1]
     raise TargetNotFoundError(
-        f"{target} in {namespace} has no pods.", next_step=f"kubectl get pods -n {namespace}"
+        f"{asked} in {namespace} has no pods.", next_step=f"kubectl get pods -n {namespace}"
     )
-
-
-def label_selector(selector: Mapping[str, Any]) -> str:
-    """A LabelSelector object as the API's query has it."""
-    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    for rule in selector.get("matchExpressions") or ():
-        key, operator = rule["key"], rule["operator"]
-        values = ",".join(rule.get("values") or ())
-        forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}
-        parts.append(forms.get(operator, f"!{key}"))
-    return ",".join(parts)

@@ -68,9 +68,9 @@ def test_what_is_not_there_is_told_with_what_is(cluster, fresh):
 
     with pytest.raises(TargetNotFoundError) as caught:
         found(fresh, "checkout")
-    assert "deploy/checkout has pods there" in caught.value.message
+    assert "but there is deploy/checkout" in caught.value.message
     assert caught.value.next_step == f"k8scap capture deploy/checkout -n {fresh}"
-    with pytest.raises(TargetNotFoundError, match='"nope" not found'):
+    with pytest.raises(TargetNotFoundError, match=f"There is no deploy/nope in {fresh}"):
         found(fresh, "deploy/nope")
     with pytest.raises(UsageError, match="is not a label selector"):
         found(fresh, selector="app=$(reboot);")
