@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from k8scap.errors import K8scapError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from k8scap.model import Finding, Manifest, Quality
+    from k8scap.recording import Recording
 
 _HEADINGS = {"found": "Found", "not_judged": "Not judged", "ruled_out": "Ruled out"}
 _LEFT = "style='text-align:left;vertical-align:top'"
@@ -44,6 +45,8 @@ def _facts(cap: Any) -> Iterator[tuple[str, str]]:
     """Names and values; what cannot be told of this capture is left out, or says why."""
     for recording, point in zip(cap.recordings, cap.points, strict=True):
         yield "where", f"{point}{_place(recording.manifest)} ({_files(recording.files)})"
+    for note in _said(cap.recordings):
+        yield "said", note
     try:
         yield from _times(cap.packets)
         yield "packets", f"{len(cap.packets):,}{_conversations(cap.conversations)}"
@@ -52,10 +55,21 @@ def _facts(cap: Any) -> Iterator[tuple[str, str]]:
         yield "but", str(error)
 
 
+def _said(recordings: Sequence[Recording]) -> dict[str, None]:
+    """What was noted while it was captured, each sentence once."""
+    told = [manifest for r in recordings for manifest in (r.capture, r.manifest) if manifest]
+    return dict.fromkeys(note for manifest in told for note in manifest.notes)
+
+
 def _place(manifest: Manifest | None) -> str:
     if manifest is None:
         return ""
-    parts = {"on node": manifest.target.get("node"), "interface": manifest.interface}
+    in_cluster = manifest.target.get("kind") in {"pod", "node"}
+    parts = {
+        "on node": manifest.target.get("node"),
+        "interface": manifest.interface,
+        "via": manifest.via if in_cluster else "",
+    }
     return "".join(f", {name} {value}" for name, value in parts.items() if value)
 
 

@@ -122,6 +122,7 @@ def add_enter(commands: Commands) -> None:
     command.usage = "k8scap enter TARGET [options] [-- COMMAND ...]"
     command.epilog = TARGETS
     command.add_argument("target")
+    add_cluster_options(command)
     for name in NAMESPACES:
         command.add_argument(f"--{name}", action="store_true", help=f"enter its {name} namespace")
     command.add_argument("--setuid", type=int, metavar="UID")
@@ -142,6 +143,9 @@ def run_enter(arguments: argparse.Namespace) -> int:
         setgid=arguments.setgid,
         root=arguments.root,
         wd=arguments.wd,
+        namespace=arguments.namespace,
+        context=arguments.context,
+        container=arguments.container,
     )
 
 
@@ -149,15 +153,18 @@ def add_netns(commands: Commands) -> None:
     command = add_command(commands, "netns", run_netns, "a target's namespaces, interfaces and addresses")
     command.epilog = TARGETS
     command.add_argument("target")
+    add_cluster_options(command)
     command.add_argument("--format", choices=["text", "json"], default="text")
 
 
 def run_netns(arguments: argparse.Namespace) -> int:
     import json
 
+    from k8scap.live.doors import Scope
     from k8scap.live.namespaces import describe
 
-    namespaces = describe(arguments.target)
+    scope = Scope(namespace=arguments.namespace, context=arguments.context, container=arguments.container)
+    namespaces = describe(arguments.target, scope=scope)
     print(json.dumps(namespaces.to_dict(), indent=1) if arguments.format == "json" else namespaces.text())
     return 0
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
 
 TARGETS = """targets:
+  pod/NAME, NAME   a pod; also deploy/, sts/, ds/, rs/, job/, cj/, svc/NAME: their pods
+  node/NAME        a node's own network
   docker/NAME      a container of the Docker engine, or a compose service
   container/ID     a container of any runtime, found in /proc/*/cgroup
   pid/N            the network namespace of a process

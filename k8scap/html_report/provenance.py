@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from k8scap.findings.case import printable
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from k8scap.analysis import Capture
     from k8scap.model import Manifest, Quality
+    from k8scap.recording import Recording
 
 EVENTS_SHOWN = 20
 _LEVEL = {True: "good", None: "unknown", False: "bad"}
@@ -68,12 +69,24 @@ def origins(cap: Capture) -> list[Origin]:
     return [
         Origin(
             printable(recording.point),
-            tuple(_told(recording.manifest))
+            tuple(_told(_whole(recording, recording.manifest)))
             if recording.manifest
             else (("files", ", ".join(printable(f.name) for f in recording.files)),),
         )
         for recording in cap.recordings
     ]
+
+
+def _whole(recording: Recording, manifest: Manifest) -> Manifest:
+    """With what only the manifest over all knows."""
+    if recording.capture is None:
+        return manifest
+    return replace(
+        manifest,
+        events=manifest.events or recording.capture.events,
+        dataplane=manifest.dataplane or recording.capture.dataplane,
+        notes=(*manifest.notes, *recording.capture.notes),
+    )
 
 
 def _told(manifest: Manifest) -> list[tuple[str, str]]:

@@ -167,12 +167,26 @@ def enter(
     setgid: int | None = None,
     root: bool = False,
     wd: bool = False,
+    namespace: str | None = None,
+    context: str | None = None,
+    container: str | None = None,
 ) -> int:
-    """Run `command` (default: $SHELL) in a target's namespaces; see `entering.enter`."""
+    """Run `command` (default: $SHELL) in a target's namespaces; see `entering.enter`.
+
+    A pod (`namespace`, `context` and `container` say which) is entered on its own node.
+    """
+    from k8scap.live.doors import Scope
     from k8scap.live.entering import enter as enter_target
 
     return enter_target(
-        target, namespaces=namespaces, command=command, setuid=setuid, setgid=setgid, root=root, wd=wd
+        target,
+        namespaces=namespaces,
+        command=command,
+        setuid=setuid,
+        setgid=setgid,
+        root=root,
+        wd=wd,
+        scope=Scope(namespace=namespace, context=context, container=container),
     )
 
 

@@ -15,6 +15,7 @@ from k8scap.live.netns import Namespace, require_tools
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from k8scap.live.doors import Scope
     from k8scap.runner import Runner
 
 KINDS = {
@@ -42,6 +43,7 @@ def enter(
     setgid: int | None = None,
     root: bool = False,
     wd: bool = False,
+    scope: Scope | None = None,
     runner: Runner | None = None,
 ) -> int:
     """Run `command` in a target's namespaces, with this terminal; returns its exit code.
@@ -51,6 +53,7 @@ def enter(
     namespaces: of net, mount, uts, ipc, pid, user, cgroup and time.
     command: an argv; without one, $SHELL, or /bin/sh where there is none such in what was entered.
     setuid, setgid: whom the command runs as.
+    scope: where a pod is looked for; pods are entered on their own node only.
     root, wd: with the root and the working directory of the target's process.
 
     Raises UsageError, TargetError and its kinds, NotPermittedError and ToolMissingError. A command that
@@ -64,7 +67,7 @@ def enter(
     _require_ids(setuid=setuid, setgid=setgid)
     target = targets.parse(target_text)
     require_tools(runner, "nsenter", "setpriv")
-    found = targets.resolve(target, runner=runner)
+    found = targets.resolve(target, runner=runner, scope=scope)
     wanted = {**{kind: kind in namespaces for kind in KINDS}, "root": root, "wd": wd}
     with Namespace.open(pid=found.pid, path=found.path) as namespace, ExitStack() as held:
         options = _open_all(target_text, [option for option, yes in wanted.items() if yes], namespace, held)

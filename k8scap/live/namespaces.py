@@ -14,6 +14,7 @@ from k8scap.live.netns import Namespace, nsenter_argv, require_tools
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from k8scap.live.doors import Scope
     from k8scap.live.targets import Found
     from k8scap.runner import Runner
 
@@ -108,7 +109,7 @@ class Description:
             yield "default route  none"
 
 
-def describe(target_text: str, *, runner: Runner | None = None) -> Description:
+def describe(target_text: str, *, scope: Scope | None = None, runner: Runner | None = None) -> Description:
     """Look at a target: its namespaces, interfaces, addresses and default routes.
 
     Raises TargetError and its kinds, NotPermittedError, ToolMissingError.
@@ -119,7 +120,7 @@ def describe(target_text: str, *, runner: Runner | None = None) -> Description:
         runner = LocalRunner()
     target = targets.parse(target_text)
     require_tools(runner, "nsenter", "ip")
-    found = targets.resolve(target, runner=runner)
+    found = targets.resolve(target, runner=runner, scope=scope)
     with Namespace.open(pid=found.pid, path=found.path) as namespace:
         described = _described(str(target), found, namespace, runner)
         namespace.verify()

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k8scap.errors import TargetNotFoundError, TargetSyntaxError, UsageError
+from k8scap.errors import TargetNotFoundError, TargetSyntaxError
 
 if TYPE_CHECKING:
+    from k8scap.live.doors import Scope
     from k8scap.model import NameEntry
     from k8scap.runner import Runner
 
@@ -112,17 +113,17 @@ def _checked_name(text: str, name: str) -> str:
     return name
 
 
-def resolve(target: Target, *, runner: Runner) -> Found:  # noqa: ARG001 - other ways to a target will run commands
-    """Find a local target's process or namespace on this machine.
+def resolve(target: Target, *, runner: Runner, scope: Scope | None = None) -> Found:
+    """Find a target's process or namespace on this machine; `scope` says where a pod is looked for.
 
-    Raises UsageError for a Kubernetes target where only local ones can be, TargetNotFoundError,
-    TargetNotRunningError, NotPermittedError, ToolMissingError.
+    Raises TargetNotFoundError, TargetNotRunningError, NotPermittedError, ToolMissingError, and for pods
+    ClusterUnreachableError.
     """
     if target.kind not in LOCAL_KINDS:
-        raise UsageError(
-            f"{target} is a Kubernetes target, and this takes what runs on this machine.",
-            next_step="k8scap capture, or on the pod's node container/ID",
-        )
+        from k8scap.live.doors import Scope
+        from k8scap.live.kube.here import find_process
+
+        return find_process(target, scope or Scope(), runner=runner)
     if target.kind == "pid":
         return Found(_entry(target, pid=int(target.name)), int(target.name), None)
     if target.kind == "netns":

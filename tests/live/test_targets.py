@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from k8scap.errors import TargetNotFoundError, TargetSyntaxError, UsageError
+from k8scap.errors import TargetNotFoundError, TargetSyntaxError
 from k8scap.live import targets
 from k8scap.runner import LocalRunner
 
@@ -75,11 +75,6 @@ def test_what_is_no_name_in_kubernetes(kind, name):
         targets.parse(kind + name)
 
     assert len(caught.value.message) < 500
-
-
-def test_where_only_local_targets_can_be_a_pod_is_refused_with_a_sentence():
-    with pytest.raises(UsageError, match="pod/web is a Kubernetes target"):
-        targets.resolve(targets.parse("web"), runner=LocalRunner())
 
 
 def test_a_pid_stands_for_its_process():

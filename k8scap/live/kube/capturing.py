@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from k8scap.errors import ClusterUnreachableError, K8scapError, NotPermittedError
 from k8scap.live.doors import Opened
 from k8scap.live.kube import dataplane
 from k8scap.live.kube.api import Api
 from k8scap.live.kube.following import Follower
 from k8scap.live.kube.happenings import events_of
+from k8scap.live.kube.here import pods_here
 from k8scap.live.kube.naming import NamesWatch
 from k8scap.live.kube.settings import HelperSettings
+from k8scap.live.kube.way_local import LocalWay
 from k8scap.live.kube.ways import Ways, refusal
 from k8scap.live.kube.workloads import find_pods
 from k8scap.live.session.site import Door
@@ -39,6 +43,27 @@ def open_pods(asked: Sequence[Target], scope: Scope, spec: CaptureSpec, *, runne
     TargetNotFoundError, TargetNotRunningError, NotPermittedError, UsageError (more than 10 pods),
     ClusterUnreachableError and what the ways raise.
     """
+    try:
+        return _open_by_api(asked, scope, spec, runner=runner)
+    except (ClusterUnreachableError, NotPermittedError):
+        if scope.via not in {"auto", "local"} or scope.selector or any(t.kind != "pod" for t in asked):
+            raise
+        with contextlib.suppress(K8scapError):
+            return _open_here(asked, scope, spec, runner=runner)
+        raise
+
+
+def _open_here(asked: Sequence[Target], scope: Scope, spec: CaptureSpec, *, runner: Runner) -> Opened:
+    """On the pods' node, by the container runtime alone."""
+    found = pods_here(asked, scope, runner=runner)
+    opened = LocalWay(runner=runner).open(found)
+    inside = {uid: way for uid, way in opened.items() if not isinstance(way, K8scapError)}
+    refused = {uid: {"local": way} for uid, way in opened.items() if isinstance(way, K8scapError)}
+    doors, notes = _doors(found, inside, refused, spec)
+    return Opened(doors=doors, notes=notes)
+
+
+def _open_by_api(asked: Sequence[Target], scope: Scope, spec: CaptureSpec, *, runner: Runner) -> Opened:
     api = Api.connect(context=scope.context)
     find = partial(
         find_pods,

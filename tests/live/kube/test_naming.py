@@ -225,7 +225,7 @@ def test_a_cluster_of_which_nothing_is_seen_is_called_unknown(systems):
 
     assert (told["cni"], told["kube_proxy"]) == ("unknown", "unknown")
     assert "kube_proxy" in told["unknown"]
-    assert systems.all("daemonsets", "apps") == []
+    assert [d for d in systems.all("daemonsets", "apps") if d["metadata"]["namespace"] == "kube-system"] == []
 
 
 def test_calico_from_its_operator_and_kube_proxys_mode(systems):
