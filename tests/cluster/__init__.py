@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 TESTS = Path(__file__).resolve().parents[1]
-PREFIX = "k8sc"
+PREFIX = "kcluster"  # of no other test's names
 CRASHING = "tests/crashing"
 IMAGE = "k8scap/k8scap-helper:0.1.0"
 
