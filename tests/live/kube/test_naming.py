@@ -211,13 +211,19 @@ def config(cluster, name, data):
     })  # fmt: skip
 
 
-@pytest.fixture
-def systems(cluster):
-    yield cluster
+def clear(cluster):
     for group, resource in (("apps", "daemonsets"), ("", "configmaps")):
         for raw in cluster.all(resource, group):
             namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
             cluster.control("remove", group=group, resource=resource, namespace=namespace, name=name)
+
+
+@pytest.fixture
+def systems(cluster):
+    """The cluster, without the DaemonSets and ConfigMaps of other tests."""
+    clear(cluster)
+    yield cluster
+    clear(cluster)
 
 
 def test_a_cluster_of_which_nothing_is_seen_is_called_unknown(systems):
