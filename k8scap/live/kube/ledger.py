@@ -153,7 +153,7 @@ def _of_slice(raw: Mapping[str, Any]) -> list[NameEntry]:
     return [
         NameEntry(
             address=address,
-            name=f"{service}-endpoint",
+            name=service,
             kind="external",
             namespace=metadata.get("namespace", ""),
             source="kubernetes",
