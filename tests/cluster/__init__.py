@@ -225,9 +225,15 @@ class Cluster:
             "spec": {key: value for key, value in spec.items() if value},
         })  # fmt: skip
 
-    def add_image(self, name: str, tools: Sequence[str] | None = None, *, missing: bool = False) -> str:
-        """What an image has: all commands of this machine (None), or those named; or it cannot be pulled."""
-        self.control("image", name=name, tools=None if tools is None else list(tools), missing=missing)
+    def add_image(
+        self, name: str, tools: Sequence[str] | None = None, *, missing: bool = False, busybox: bool = False
+    ) -> str:
+        """What an image has: all commands of this machine (None), or those named; or it cannot be pulled.
+
+        With `busybox` the commands are its applets, as in Alpine's images, but for tcpdump.
+        """
+        listed = None if tools is None else list(tools)
+        self.control("image", name=name, tools=listed, missing=missing, busybox=busybox)
         return name
 
     def add_user(self, name: str, *groups: str) -> Path:

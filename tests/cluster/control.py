@@ -61,9 +61,10 @@ class Control:
         await self.do_apply(obj)
         return address
 
-    async def do_image(self, name: str, tools: list[str] | None, missing: bool) -> None:
+    async def do_image(self, name: str, tools: list[str] | None, missing: bool, busybox: bool) -> None:
         kubelet = self.api.kubelet
         kubelet.images.known[name] = tools
+        (kubelet.images.of_busybox.add if busybox else kubelet.images.of_busybox.discard)(name)
         (kubelet.missing_images.add if missing else kubelet.missing_images.discard)(name)
 
     async def do_restart(self, namespace: str, name: str, container: str) -> None:

@@ -18,6 +18,7 @@ DEFAULT_CAPABILITIES = (
     *("net_bind_service", "net_raw", "sys_chroot", "mknod", "audit_write", "setfcap"),
 )
 NETNS = Path("/run/netns")
+BUSYBOX = Path("/bin/busybox")
 SETPRIV, NSENTER, UNSHARE = (shutil.which(tool) or tool for tool in ("setpriv", "nsenter", "unshare"))
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -116,6 +117,7 @@ class Images:
 
     folder: Path
     known: dict[str, list[str] | None] = field(default_factory=dict)
+    of_busybox: set[str] = field(default_factory=set)
 
     def path(self, image: str) -> str:
         tools = self.known.get(image)
@@ -124,10 +126,12 @@ class Images:
         where = self.folder / secrets.token_hex(4)
         where.mkdir(parents=True)
         for tool in tools:
-            for folder in _SYSTEM_PATH.split(":"):
-                if (Path(folder) / tool).exists():
-                    (where / tool).symlink_to(Path(folder) / tool)
-                    break
+            there = [
+                Path(folder) / tool for folder in _SYSTEM_PATH.split(":") if (Path(folder) / tool).exists()
+            ]
+            is_applet = image in self.of_busybox and tool != "tcpdump"
+            if is_applet or there:
+                (where / tool).symlink_to(BUSYBOX if is_applet else there[0])
         self.known[image] = tools
         return str(where)
 

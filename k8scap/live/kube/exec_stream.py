@@ -53,7 +53,7 @@ class Status:
             causes = (told.get("details") or {}).get("causes") or []
             codes = [int(cause["message"]) for cause in causes if cause.get("reason") == "ExitCode"]
             return cls(codes[0] if codes else None, str(told.get("message") or told.get("reason") or ""))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return cls(None, f"an unreadable status: {raw[:200].decode('utf-8', 'replace')}")
 
 

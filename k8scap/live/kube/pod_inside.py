@@ -168,6 +168,7 @@ class PodInside:
                 self._runner.run(["kill", f"-{number}", *pids], timeout=10.0)
 
     def _pids(self, mark: str) -> list[str]:
+        # -z: to busybox's grep a line ends at the NUL behind the first variable
         argv = [
             "find",
             "/proc",
@@ -177,7 +178,7 @@ class PodInside:
             "environ",
             "-exec",
             "grep",
-            "-lF",
+            "-zlF",
             mark,
             "{}",
             "+",

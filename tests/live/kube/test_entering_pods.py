@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cluster import IMAGE
 
 import k8scap
 from k8scap.errors import FilterError, K8scapError, TargetNotFoundError, ToolMissingError
@@ -123,6 +124,32 @@ def test_an_image_with_tcpdump_and_little_else(cluster, fresh, tmp_path):
     cap = captured("web", fresh, "exec", tmp_path)
 
     assert (cap.manifest.state, cap.manifest.interface) == ("complete", "eth0")
+
+
+APPLETS = ["sleep", "cat", "timeout", "env", "find", "kill", "grep", "ls", "nsenter", "tcpdump"]
+
+
+@pytest.mark.parametrize("via", ["node-pod", "exec", "ephemeral"])
+def test_busyboxs_commands_do_as_well(cluster, talk, tmp_path, via):
+    cluster.add_image(IMAGE, APPLETS, busybox=True)
+    cluster.add_image("alpine:1", APPLETS, busybox=True)
+    namespace = talk.server.namespace
+    other = cluster.add_pod("other", namespace=namespace, containers={"app": {"image": "alpine:1"}})
+    with k8scap.watch("other", namespace=namespace, via=via, filter="udp port 4000", output=tmp_path) as live:
+        talk.client.run(
+            "sh", "-c", f"echo hello | busybox nc -u -w 1 {other.ip} 4000", check=False, timeout=10
+        )
+        time.sleep(0.2)
+    manifest = live.result().manifest
+
+    assert (manifest.via, manifest.state) == (via, "complete")
+    assert manifest.counters.on_disk >= 1
+    assert manifest.evidence["start"]["Udp.InDatagrams"] <= manifest.evidence["end"]["Udp.InDatagrams"]
+    # its timeout looks once a second whether there is still something to end
+    deadline = time.monotonic() + 5
+    while (left := other.execs) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert left == []
 
 
 def test_a_helper_image_that_cannot_be_pulled(cluster, fresh, tmp_path, monkeypatch):
