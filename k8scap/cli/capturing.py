@@ -101,7 +101,7 @@ def run_capture(arguments: argparse.Namespace) -> int:
 
 def tell_capture(cap: Capture, *, quiet: bool) -> None:
     """What was captured, and what it says: the answer, not only the file."""
-    files = shlex.join(str(f) for r in cap.recordings for f in r.files)
+    files = shlex.join(_to_open(cap))
     print(f"recorded: {files}")
     if quiet:
         return
@@ -110,6 +110,17 @@ def tell_capture(cap: Capture, *, quiet: bool) -> None:
     except ToolMissingError as error:
         print(f"k8scap: the findings need {error.tool}. Next: {error.next_step}", file=sys.stderr)
     print(f"\nnext: k8scap report {files} -o report.html")
+
+
+def _to_open(cap: Capture) -> list[str]:
+    """What `load` takes to open all of it: the files, or the manifest over all where there is one."""
+    over_all = {
+        str(r.files[0].with_name(r.manifest.capture)): None
+        for r in cap.recordings
+        if r.capture and r.manifest
+    }
+    own = [str(f) for r in cap.recordings if not r.capture for f in r.files]
+    return [*over_all, *own]
 
 
 def add_enter(commands: Commands) -> None:

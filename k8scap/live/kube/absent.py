@@ -47,7 +47,9 @@ def error(api: Api, target: Target, namespace: str) -> TargetNotFoundError:
             next_step=f"k8scap capture {kind}/{target.name}{inside}",
         )
     names = [str(raw["metadata"]["name"]) for raw in there]
-    near = [n for n in names if target.name in n] or difflib.get_close_matches(target.name, names)
+    if target.kind == "pod":
+        names += sorted({workload(raw["metadata"]) for raw in there} - {""})
+    near = [n for n in names if target.name in n] or _nearly(target.name, names)
     if near:
         return TargetNotFoundError(
             f"{missing}; there is {', '.join(near[:_MOST_NEAR])}.",
@@ -61,6 +63,12 @@ def error(api: Api, target: Target, namespace: str) -> TargetNotFoundError:
             next_step=f"k8scap capture {target} -n {other[0]}",
         )
     return TargetNotFoundError(f"{missing}.", next_step=f"kubectl get {target.kind}{inside}")
+
+
+def _nearly(name: str, names: list[str]) -> list[str]:
+    """Those that differ by a typo, whatever kind stands before them."""
+    bare = {known.rpartition("/")[2]: known for known in names}
+    return [bare[near] for near in difflib.get_close_matches(name, list(bare))]
 
 
 def _instead(api: Api, name: str, namespace: str, pods: list[dict[str, Any]]) -> str:

@@ -46,7 +46,13 @@ def look(
     checks.append(_names(api))
     if target is None:
         return checks, []
-    pod = _pod(api, target, namespace, container)
+    try:
+        pod = _pod(api, target, namespace, container)
+    except NotPermittedError as error:
+        manifest = _manifest("workloads" if target.kind != "pod" else "exec", namespace or api.namespace)
+        return [*checks, of_errors("target", [error], next_step=manifest)], []
+    except K8scapError as error:
+        return [*checks, of_errors("target", [error])], []
     checks.append(_described(api, pod))
     by_way = {
         "local": _local(pod, runner),

@@ -130,9 +130,16 @@ def own_version() -> dict[str, str]:
 
 def _own_names(found: Found, inside: Inside, there: Sequence[Interface]) -> tuple[NameEntry, ...]:
     known = {entry.address for entry in found.names}
-    name = _subject(found, inside)
+    target = found.target if found.target["kind"] == "pod" else {}
     return tuple(
-        NameEntry(address=address, name=name, kind=str(found.target["kind"]))
+        NameEntry(
+            address=address,
+            name=_subject(found, inside),
+            kind=str(found.target["kind"]),
+            namespace=str(target.get("namespace", "")),
+            workload=str(target.get("workload", "")),
+            node=str(target.get("node", "")),
+        )
         for interface in there
         if not interface.loopback
         for address in interface.addresses
@@ -143,6 +150,8 @@ def _own_names(found: Found, inside: Inside, there: Sequence[Interface]) -> tupl
 def _subject(found: Found, inside: Inside) -> str:
     if inside.own_network:
         return socket.gethostname()
+    if found.target["kind"] in {"pod", "node"}:
+        return str(found.target["name"])
     return str(found.target.get("container_name") or found.target["text"])
 
 
