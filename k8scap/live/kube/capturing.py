@@ -179,11 +179,13 @@ def _door(pod: Pod, inside: Inside, label: str, spec: CaptureSpec) -> Door:
     )
     if not pod.host_network:
         return door
-    narrow = _narrowed(pod, with_ports=not spec.filter)
-    said = f"{pod.name} has its node's network: only what passes {narrow!r} is captured."
+    narrow = "" if pod.is_node else _narrowed(pod, with_ports=not spec.filter)
+    said = [f"{pod.name} has its node's network: only what passes {narrow!r} is captured."] if narrow else []
+    if inside.remote:
+        said.append(f"The capture's own stream ({KUBELET}) is left out.")
     return replace(
         door,
-        found=replace(found, notes=(*found.notes, said)),
+        found=replace(found, notes=(*found.notes, *said)),
         narrow=narrow,
         leave_out=KUBELET if inside.remote else "",
     )

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from k8scap.errors import ConnectionLostError
 from k8scap.live.kube import frames
+from k8scap.live.linux import LinuxSignal
 
 if TYPE_CHECKING:
-    import signal
     from collections.abc import Callable, Iterator
 
     from websocket import WebSocket
@@ -186,16 +186,14 @@ class ExecProcess:
                 pass
         return _exit_code(self._stream.status)
 
-    def send_signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: int) -> None:
         """Ask for it; where the request fails, a connection that is to end is closed."""
-        import signal
-
         from k8scap.errors import K8scapError
 
         try:
             self._send(number)
         except (K8scapError, TimeoutError):
-            if number != signal.SIGUSR1:
+            if number != LinuxSignal.USR1:
                 self._stream.close()
 
     def kill(self) -> None:

@@ -15,7 +15,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from k8scap.errors import CaptureBrokenError, K8scapError, ToolMissingError
+from k8scap.errors import CaptureBrokenError, K8scapError
+from k8scap.live.kube.starting import PULL_FAILURES, no_image, one_line
 
 if TYPE_CHECKING:
     from k8scap.live.kube.api import Api
@@ -31,7 +32,6 @@ _START_SECONDS = 90.0  # an image has to be pulled, perhaps
 _POLL_SECONDS = 0.2
 _GRACE_SECONDS = 1  # not 0: that would forget the pod before its processes have ended
 _LATE_SECONDS = 60.0  # an expired pod is left alone for so long: clocks differ
-_PULL_FAILURES = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 _FAILURES = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "StartError"}
 
 
@@ -145,25 +145,16 @@ class HelperPod:
             if "running" in state:
                 return True
             waiting = state.get("waiting", {})
-            if waiting.get("reason") in _PULL_FAILURES:
-                raise self._no_image(waiting)
+            if waiting.get("reason") in PULL_FAILURES:
+                raise no_image(self._spec["containers"][0]["image"], self._spec.get("nodeName", ""), waiting)
             if waiting.get("reason") in _FAILURES or "terminated" in state:
                 raise self._failed(waiting or state["terminated"])
         if status.get("phase") == "Failed":
             raise self._failed(status)
         return False
 
-    def _no_image(self, waiting: dict[str, Any]) -> ToolMissingError:
-        image = self._spec["containers"][0]["image"]
-        return ToolMissingError(
-            image,
-            message=f"The node {self._spec.get('nodeName')} cannot pull the helper's image {image}: "
-            f"{_one_line(waiting.get('message') or waiting['reason'])}.",
-            next_step="export K8SCAP_IMAGE=…, or K8SCAP_MIRROR=… and K8SCAP_PULL_SECRETS=…",
-        )
-
     def _failed(self, why: dict[str, Any]) -> CaptureBrokenError:
-        said = _one_line(why.get("message") or why.get("reason") or "no word why")
+        said = one_line(why.get("message") or why.get("reason") or "no word why")
         return CaptureBrokenError(
             f"The helper pod on {self._spec.get('nodeName')} did not run: {said}.",
             next_step="k8scap doctor TARGET",
@@ -218,7 +209,3 @@ def pod_path(namespace: str, name: str) -> str:
     from k8scap.live.kube.api import path
 
     return path("api", "v1", "namespaces", namespace, "pods", name)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(str(text).split()).rstrip(".")[:500]

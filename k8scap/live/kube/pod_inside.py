@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from k8scap.errors import ConnectionLostError, K8scapError, TargetChangedError, TargetNotFoundError
 from k8scap.live.kube import proc_net, processes
+from k8scap.live.linux import LinuxSignal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -147,7 +147,7 @@ class PodInside:
     def _put_down(self, mark: str, deadline: float) -> None:
         while time.monotonic() < deadline:
             try:
-                self._signal(mark, signal.SIGKILL)
+                self._signal(mark, LinuxSignal.KILL)
             except (ConnectionLostError, TimeoutError):
                 time.sleep(1.0)
             except K8scapError:
@@ -165,7 +165,7 @@ class PodInside:
                 self._found[mark] = pids
         if pids:
             with contextlib.suppress(TimeoutError):
-                self._runner.run(["kill", f"-{number}", *pids], timeout=10.0)
+                self._runner.run(["kill", f"-{int(number)}", *pids], timeout=10.0)
 
     def _pids(self, mark: str) -> list[str]:
         # -z: to busybox's grep a line ends at the NUL behind the first variable

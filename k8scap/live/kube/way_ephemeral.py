@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from k8scap.errors import CaptureBrokenError, K8scapError, NotPermittedError, ToolMissingError
+from k8scap.errors import CaptureBrokenError, NotPermittedError
 from k8scap.live.kube.helper_pod import pod_path
 from k8scap.live.kube.pod_inside import PodInside, remote_seconds
 from k8scap.live.kube.pod_runner import PodRunner
-from k8scap.live.kube.way_exec import inside, not_a_pod, require_tcpdump
+from k8scap.live.kube.starting import PULL_FAILURES, no_image, one_line, open_each
+from k8scap.live.kube.way_exec import inside, require_a_pod, require_tcpdump
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from k8scap.errors import K8scapError
     from k8scap.live.kube.api import Api
     from k8scap.live.kube.pods import Pod
     from k8scap.live.kube.settings import HelperSettings
@@ -35,8 +36,6 @@ _EXPIRES = "K8SCAP_EXPIRES"
 _LIFE_SECONDS = 3600
 _START_SECONDS = 90.0
 _POLL_SECONDS = 0.2
-_MOST_AT_ONCE = 32
-_PULL_FAILURES = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 
 
 class EphemeralWay:
@@ -52,23 +51,16 @@ class EphemeralWay:
 
     def open(self, pods: Sequence[Pod]) -> Mapping[str, PodInside | K8scapError]:
         """Pod UID → its inside, or why there is no way."""
-        with ThreadPoolExecutor(max_workers=min(_MOST_AT_ONCE, len(pods))) as pool:
-            return dict(zip((pod.uid for pod in pods), pool.map(self._open, pods), strict=True))
+        return open_each(pods, self._open)
 
     def close(self) -> None:
         """They end by themselves: nothing can end or remove them."""
 
-    def _open(self, pod: Pod) -> PodInside | K8scapError:
-        if pod.is_node:
-            return not_a_pod(pod)
-        try:
-            name = self._container(pod)
-            runner = PodRunner(self._api, namespace=pod.namespace, pod=pod.name, container=name)
-            require_tcpdump(runner)
-        except K8scapError as error:
-            return error
-        except TimeoutError as error:
-            return CaptureBrokenError(f"{pod.title} does not answer: {error}.")
+    def _open(self, pod: Pod) -> PodInside:
+        require_a_pod(pod)
+        name = self._container(pod)
+        runner = PodRunner(self._api, namespace=pod.namespace, pod=pod.name, container=name)
+        require_tcpdump(runner)
         return inside(runner, pod, via=self.name)
 
     def _container(self, pod: Pod) -> str:
@@ -111,17 +103,12 @@ class EphemeralWay:
             if "running" in state:
                 return
             waiting = state.get("waiting", {})
-            if waiting.get("reason") in _PULL_FAILURES:
-                raise ToolMissingError(
-                    self._settings.image,
-                    message=f"{pod.node} cannot pull the image {self._settings.image}: "
-                    f"{_one_line(waiting.get('message') or waiting['reason'])}.",
-                    next_step="export K8SCAP_IMAGE=…, or K8SCAP_MIRROR=…",
-                )
+            if waiting.get("reason") in PULL_FAILURES:
+                raise no_image(self._settings.image, pod.node, waiting)
             if ended := state.get("terminated"):
                 said = ended.get("message") or f"exit code {ended.get('exitCode')}"
                 raise NotPermittedError(
-                    f"tcpdump cannot run in an ephemeral container of {pod.title}: {_one_line(said)}.",
+                    f"tcpdump cannot run in an ephemeral container of {pod.title}: {one_line(said)}.",
                     next_step=f"kubectl logs -n {pod.namespace} {pod.name} -c {name}",
                 )
             time.sleep(_POLL_SECONDS)
@@ -168,7 +155,3 @@ def _expires(container: dict[str, Any]) -> datetime:
         return datetime.fromisoformat(told[_EXPIRES])
     except (KeyError, ValueError):
         return datetime.min.replace(tzinfo=UTC)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(str(text).split()).rstrip(".")[:500]

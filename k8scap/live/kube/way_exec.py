@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from k8scap.errors import (
-    CaptureBrokenError,
     K8scapError,
     NotPermittedError,
     TargetNotFoundError,
@@ -16,6 +14,7 @@ from k8scap.errors import (
 from k8scap.live.kube import proc_net
 from k8scap.live.kube.pod_inside import PodInside
 from k8scap.live.kube.pod_runner import PodRunner
+from k8scap.live.kube.starting import open_each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 TOOLS = ("timeout", "env", "find", "kill", "tcpdump")
 CPU_FILES = ("/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpu/cpu.stat", "/sys/fs/cgroup/cpuacct/cpuacct.usage")
 
-_MOST_AT_ONCE = 32
 _CAPABILITIES = {"NET_RAW": 13, "SETGID": 6, "SETUID": 7}  # linux/capability.h
 _EFFECTIVE = re.compile(r"^CapEff:\s*([0-9a-f]+)", re.MULTILINE)
 
@@ -41,28 +39,22 @@ class ExecWay:
 
     def open(self, pods: Sequence[Pod]) -> Mapping[str, PodInside | K8scapError]:
         """Pod UID → its inside, or why there is no way."""
-        with ThreadPoolExecutor(max_workers=min(_MOST_AT_ONCE, len(pods))) as pool:
-            return dict(zip((pod.uid for pod in pods), pool.map(self._open, pods), strict=True))
+        return open_each(pods, self._open)
 
     def close(self) -> None:
         """Nothing was made."""
 
-    def _open(self, pod: Pod) -> PodInside | K8scapError:
-        if pod.is_node:
-            return not_a_pod(pod)
+    def _open(self, pod: Pod) -> PodInside:
+        require_a_pod(pod)
         runner = PodRunner(self._api, namespace=pod.namespace, pod=pod.name, container=pod.container)
-        try:
-            require_tcpdump(runner)
-        except K8scapError as error:
-            return error
-        except TimeoutError as error:
-            return CaptureBrokenError(f"{pod.title} does not answer: {error}.")
+        require_tcpdump(runner)
         return inside(runner, pod, via=self.name)
 
 
-def not_a_pod(pod: Pod) -> TargetNotFoundError:
-    """Why there is no such way into a node."""
-    return TargetNotFoundError(f"{pod.title} has no container.", next_step="--via node-pod")
+def require_a_pod(pod: Pod) -> None:
+    """Raise TargetNotFoundError for a node: it has no container."""
+    if pod.is_node:
+        raise TargetNotFoundError(f"{pod.title} has no container.", next_step="--via node-pod")
 
 
 def inside(runner: PodRunner, pod: Pod, *, via: str) -> PodInside:

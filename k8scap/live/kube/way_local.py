@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import socket
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,11 @@ class LocalWay:
 
     def open(self, pods: Sequence[Pod]) -> Mapping[str, LocalInside | K8scapError]:
         """Pod UID → its inside, or why there is no way."""
+        if platform.system() != "Linux":
+            no_node = TargetNotFoundError(
+                "This machine is no node: it does not run Linux.", next_step="--via auto"
+            )
+            return {pod.uid: no_node for pod in pods}
         try:
             found = processes.find({p.uid: p.wanted for p in pods if not p.is_node}, self._runner.run)
             found |= {p.uid: processes.first(1, self._runner.run) for p in pods if _is_here(p)}

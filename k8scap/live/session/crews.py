@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -129,7 +130,8 @@ class Crews:
         return [crew for crew in self._crews if not crew.reason]
 
     def _begin(self) -> None:
-        if folder := self._plan.folder:
+        # Windows hands no pipe to a child by its number: there a killed capture's files stay as they are.
+        if (folder := self._plan.folder) and sys.platform != "win32":
             self._guardian = Guardian(str(folder.resolve()), self._plan.recording_names, runner=self._runner)
         group.begin(self._plan, self.manifests)
         for crew in self._crews:

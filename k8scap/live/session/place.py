@@ -15,6 +15,7 @@ from k8scap.recording import recording_name, rotation_order
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
 RESERVE_BYTES = 1 << 20  # what a manifest with some hours of evidence takes
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,199}")
 _MOST_OF_A_SUBJECT = 100  # a pod's own name, up to 253, and the time come behind it
@@ -39,13 +40,13 @@ class Place:
         if self.manifest.exists() or files_of(self.folder, self.name):
             return False
         try:
-            fd = os.open(self.reserve, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fd = os.open(self.reserve, _NEW, 0o600)
         except FileExistsError:
             return False
         except OSError as error:
             raise unwritable(self.folder, error) from None
         try:
-            os.posix_fallocate(fd, 0, RESERVE_BYTES)
+            _fill(fd)
         except OSError as error:
             self.release()
             raise unwritable(self.folder, error) from None
@@ -55,6 +56,14 @@ class Place:
 
     def release(self) -> None:
         self.reserve.unlink(missing_ok=True)
+
+
+def _fill(fd: int) -> None:
+    """Have the disk set the reserve aside; raises OSError."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(fd, 0, RESERVE_BYTES)
+    else:  # macOS, Windows
+        os.write(fd, bytes(RESERVE_BYTES))
 
 
 def reserve_path(folder: Path, name: str) -> Path:

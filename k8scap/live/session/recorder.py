@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from k8scap.live import tcpdump
+from k8scap.live.linux import LinuxSignal
 from k8scap.live.session.framing import NotPcapError
 from k8scap.live.tcpdump import Counts
 from k8scap.model import Counters
@@ -82,7 +82,7 @@ class Recorder:
 
     def ask_counts(self) -> None:
         """Have tcpdump say its counts (it goes on)."""
-        self._signal(signal.SIGUSR1)
+        self._signal(LinuxSignal.USR1)
 
     def settle(self, *, until_ns: int, timeout: float) -> None:
         """Wait until tcpdump has handed over all up to `until_ns` (epoch), or as long as that can take.
@@ -125,12 +125,12 @@ class Recorder:
 
     def interrupt(self) -> None:
         """Have tcpdump end, with its final counts."""
-        self._signal(signal.SIGINT)
+        self._signal(LinuxSignal.INT)
 
     def give_up(self) -> None:
         """Kill tcpdump, and wait until all that came from it is written."""
         self._given_up = True
-        self._signal(signal.SIGKILL)
+        self._signal(LinuxSignal.KILL)
         if self._thread.ident is not None:
             self.ended.wait(_PATIENCE)
 
@@ -153,10 +153,10 @@ class Recorder:
             **ours,
         )
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _signal(self, number: LinuxSignal) -> None:
         # Before it listens, a signal would find tcpdump without its handlers: only the kill is for then.
         process = self._process
-        if process is not None and not self.ended.is_set() and (self.link_type or number == signal.SIGKILL):
+        if process is not None and not self.ended.is_set() and (self.link_type or number == LinuxSignal.KILL):
             process.send_signal(number)
 
     def _record(self) -> None:

@@ -16,8 +16,9 @@ _LAST_WAIT = 15.0  # seconds, for a capture to be closed when the interpreter en
 _DEFAULTS = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
-    signal.SIGHUP: signal.SIG_DFL,
 }
+if hasattr(signal, "SIGHUP"):  # Windows has none
+    _DEFAULTS[signal.SIGHUP] = signal.SIG_DFL
 
 
 class Endable(Protocol):

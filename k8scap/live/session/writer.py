@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PIPE_BUF = 4096  # pipe(7): what a pipe that polls as writable takes without blocking
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 class PcapFile:
@@ -29,7 +30,7 @@ class PcapFile:
         self.path = path
         self.bytes = 0
         self.records = 0
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._fd = os.open(path, _NEW, 0o600)
         try:
             self.append(header.raw, [HEADER_BYTES])
         except OSError:
