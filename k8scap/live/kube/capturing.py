@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from k8scap.live.ways import Inside
     from k8scap.model import CaptureSpec
     from k8scap.runner import Runner
+
+_LOOK_SECONDS = 5.0  # that are waited for, at the end, for what was looked at since the start
 
 KUBELET = "tcp port 10250"  # through which our own stream goes: to be seen in a node's network only
 
@@ -105,24 +108,31 @@ class HeldCluster:
         self._find = find
         self._spec = spec
         self._follower: Follower | None = None
+        self._dataplane: Mapping[str, Any] = {}
+        self._looking = threading.Thread(target=self._look, name="k8scap-dataplane", daemon=True)
         self._since = datetime.now(UTC)
         self.names = NamesWatch(api, [pod.namespace for pod in pods if pod.namespace])
 
     def begin(self) -> None:
-        """Begin to watch the names."""
+        """Begin to watch the names, and look at the dataplane meanwhile."""
         self.names.start()
+        self._looking.start()
 
     def news(self) -> Mapping[str, Any]:
         """The names, Events and dataplane; asked when tcpdump has ended, so that no packet waits for it."""
+        self._looking.join(_LOOK_SECONDS)
         events, note = events_of(self._api, self._pods, since=self._since)
         entries = self.names.stop()
         notes = [*self.names.notes, *([note] if note else [])]
         return {
             "names": entries,
             "events": events,
-            "dataplane": dataplane.look(self._api, self._pods),
+            "dataplane": self._dataplane,
             "notes": notes,
         }
+
+    def _look(self) -> None:
+        self._dataplane = dataplane.look(self._api, self._pods)
 
     def follow(self, on_door: Callable[[Door], None], on_note: Callable[[str], None]) -> None:
         """See `doors.Cluster.follow`."""
@@ -147,7 +157,7 @@ class HeldCluster:
 
     def close(self) -> None:
         self.stop_following()
-        self.names.stop()
+        self.names.stop(patience=0.0)
         self._ways.close()
 
 

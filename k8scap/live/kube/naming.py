@@ -56,9 +56,9 @@ class NamesWatch:
                 target=self._follow, args=(resource, first), name=f"k8scap-names-{resource}", daemon=True
             ).start()
 
-    def stop(self) -> tuple[NameEntry, ...]:
-        """End the watches; all that was learnt."""
-        deadline = time.monotonic() + _FIRST_SECONDS
+    def stop(self, *, patience: float = _FIRST_SECONDS) -> tuple[NameEntry, ...]:
+        """End the watches; all that was learnt. A snapshot under way is waited for, `patience` seconds."""
+        deadline = time.monotonic() + patience
         for first in self._firsts:
             first.wait(max(0.0, deadline - time.monotonic()))
         self._stopped.set()

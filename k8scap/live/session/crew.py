@@ -108,11 +108,8 @@ class Crew:
 
     def why_it_ends(self) -> str:
         """The manifest's word for why it cannot go on; "" while it can."""
-        for recorder in self.recorders:
-            if reason := endings.reason_of(recorder):
-                gone = reason in {"tcpdump-ended", "connection-lost"} and self.target_is_gone()
-                return "target-gone" if gone else reason
-        return "target-gone" if self.gone else ""
+        reasons = (endings.reason_of(recorder) for recorder in self.recorders)
+        return next(filter(None, reasons), "target-gone" if self.gone else "")
 
     def target_is_gone(self) -> bool:
         try:
@@ -131,13 +128,15 @@ class Crew:
 
         No step's failure keeps the next from its turn.
         """
+        if reason in {"tcpdump-ended", "connection-lost"} and self.target_is_gone():
+            reason = "target-gone"
         self.reason = reason
         if not self.site.inside.remote:  # another machine's clock may be off
             for recorder in self.recorders:
                 recorder.writer.until_ns = until_ns
         evidence = self._attempt(self._take_evidence) or {}
         self._attempt(lambda: self._end_tcpdumps(until_ns=until_ns))
-        self.reason = self._lost() or reason
+        self.reason = reason if reason == "target-gone" else self._lost() or reason
         self.error = endings.error_of(self.recorders, self.reason) or self.error
         for index, recorder in enumerate(self.recorders):
             self.manifests[index] = account.closing(

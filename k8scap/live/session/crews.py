@@ -115,6 +115,8 @@ class Crews:
             self._all(lambda crew: crew.end(crew.why_it_ends() or reason, until_ns=until_ns), running)
             cluster = self._plan.cluster
             news = cluster.news() if cluster else {}
+            if not self._plan.group:
+                notes = [*self.notes, *notes]
             self._all(lambda crew: crew.close(notes=notes, news={} if self._plan.group else news), running)
             for crew in self._crews:
                 crew.done.wait()
@@ -137,7 +139,8 @@ class Crews:
         for crew in self._crews:
             crew.start()
         deadline = time.monotonic() + _START_SECONDS
-        failed = [(crew, error) for crew in self._crews if (error := _failure(crew, deadline))]
+        errors = self._pool.map(lambda crew: _failure(crew, deadline), self._crews)
+        failed = [(crew, error) for crew, error in zip(self._crews, errors, strict=True) if error]
         self._do_without(failed)
         self._all(Crew.begin_evidence, self._crews)
         if self._plan.follow and self._plan.cluster:
@@ -156,6 +159,7 @@ class Crews:
                 self._guardian.watch_over([place.name for place in crew.site.places])
             crew.start()
             crew.await_listening(time.monotonic() + _START_SECONDS)
+            crew.site.inside.confirm()
             crew.begin_evidence()
         except K8scapError as error:
             crew.abort()
@@ -176,9 +180,12 @@ class Crews:
             self.notes.append(f"{crew.site.door.label} was not captured: {error.message}")
 
     def _end_early(self, crew: Crew, reason: str) -> None:
-        crew.end(reason, until_ns=time.time_ns())
-        crew.close()
-        self._wake()
+        try:
+            crew.end(reason, until_ns=time.time_ns())
+            crew.close()
+        finally:
+            crew.done.set()
+            self._wake()
 
     def _error(self) -> K8scapError | None:
         """One that hit every target; what hit some only is told in their manifests and the notes."""
@@ -225,6 +232,7 @@ class Crews:
 def _failure(crew: Crew, deadline: float) -> K8scapError | None:
     try:
         crew.await_listening(deadline)
+        crew.site.inside.confirm()
     except K8scapError as error:
         return error
     return None

@@ -83,6 +83,12 @@ class Inside(Protocol):
     def verify(self) -> None:
         """Raise TargetChangedError where the namespace is gone or is somebody else's by now."""
 
+    def confirm(self) -> None:
+        """Make sure, once something runs in there, that it went in where it was meant to.
+
+        Raises TargetChangedError.
+        """
+
     def evidence(self, tcpdump_pid: int | None) -> Evidence | None:
         """An account of the counters in there, not yet started; None where there can be none."""
 
