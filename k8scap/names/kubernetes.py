@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 SOURCE = "kubernetes"
 ZONE_LABELS = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 _SHORT = {"StatefulSet": "sts", "DaemonSet": "ds", "ReplicationController": "rc", "ReplicaSet": "rs"}
-_CRON_JOBS_JOB = re.compile(r"(?P<cron_job>.+)-[0-9]{8,}$")
+_CRON_JOBS_JOB = re.compile(r"(?P<cron_job>.+)-(?P<minute>[0-9]{8,9})")
 """A CronJob's controller names its jobs NAME-MINUTES, of the scheduled time since 1970."""
+_FIRST_MINUTE = 23_600_000  # end of 2014, before there were CronJobs: a date such as 20261126 is less
 
 
 def kubernetes_entries(objects: Iterable[Any]) -> tuple[NameEntry, ...]:
@@ -44,8 +45,9 @@ def workload(pod: Mapping[str, Any]) -> str:
     if kind == "ReplicaSet" and template and name.endswith(f"-{template}"):
         return f"deploy/{name.removesuffix(f'-{template}')}"
     if kind == "Job":
-        scheduled = _CRON_JOBS_JOB.match(name)
-        return f"cj/{scheduled['cron_job']}" if scheduled else f"job/{name}"
+        scheduled = _CRON_JOBS_JOB.fullmatch(name)
+        is_minute = scheduled is not None and int(scheduled["minute"]) > _FIRST_MINUTE
+        return f"cj/{scheduled['cron_job']}" if scheduled and is_minute else f"job/{name}"
     return f"{_SHORT.get(kind, kind.lower())}/{name}"
 
 

@@ -198,7 +198,7 @@ def test_a_static_pod_is_known_by_its_hash_on_the_node():
     )
 
     assert pod.wanted.marks == ("0b7e", "5d41402abc4b2a76b9719d911017c592")
-    assert (pod.workload, pod.host_network) == ("node/n1", True)
+    assert (pod.workload, pod.host_network) == ("", True)
 
 
 @pytest.mark.parametrize("prefix", ["docker", "containerd", "cri-o"])
