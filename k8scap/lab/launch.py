@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8scap.errors import CaptureBrokenError, NotPermittedError, UsageError
 from k8scap.lab import failure
-from k8scap.lab.catalogue import check
+from k8scap.lab.catalogue import parts
 from k8scap.runner import LocalRunner
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from k8scap.runner import LocalProcess
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _FAREWELL = 10.0  # seconds for the lab to clean up after itself
 _USER_NAMESPACE = ("unshare", "-Un", "--map-current-user", "--keep-caps")
 
@@ -36,7 +36,7 @@ def launch(
     """Run the lab to its end, in a process of its own as it forks and changes namespaces; the pcap's path."""
     from k8scap.lab.plan import Rule
 
-    check(scenario)
+    parts(scenario)
     for text in plan:
         Rule.parse(text)
     _need_linux()

@@ -11,7 +11,6 @@ from k8scap import live
 from k8scap.lab import truth
 from k8scap.lab.network import Network
 from k8scap.lab.plan import Plan
-from k8scap.lab.tun import INTERFACE
 from k8scap.model import NameEntry
 from k8scap.recording import manifest_path, read_manifest, recording_name, write_manifest
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from k8scap.lab.scenarios import Scenario
 
-CAPTURED = "client"  # the host whose side is captured: it sends what a lossy path loses
 _LONGEST = 60.0  # seconds; no scenario takes half of that
 _QUIET = 0.15  # seconds, and a few round trips: for the last FINs to pass before the capture ends
 
@@ -30,8 +28,8 @@ def perform(scenario: Scenario, *, directory: Path, name: str) -> Path:
     plan = Plan(tuple(scenario.rules), seed=scenario.seed)
     with Network(scenario.hosts, path=scenario.path, plan=plan) as network:
         capture = live.watch(
-            f"pid/{network.pid(CAPTURED)}",
-            interface=INTERFACE,
+            f"pid/{network.pid(scenario.captured)}",
+            interface=scenario.interface,
             seconds=_LONGEST,
             output=directory,
             name=name,
@@ -55,8 +53,8 @@ def _name_addresses(pcap: Path, scenario: Scenario) -> None:
     path = manifest_path(pcap)
     manifest = read_manifest(path)
     if manifest is not None:
-        names = tuple(NameEntry(address=host.address, name=host.name) for host in scenario.hosts)
-        write_manifest(path, replace(manifest, names=names))
+        hosts = (NameEntry(address=host.address, name=host.name) for host in scenario.hosts)
+        write_manifest(path, replace(manifest, names=(*scenario.names, *hosts)))
 
 
 def _facts(
@@ -74,7 +72,7 @@ def _facts(
         "parameters": dict(scenario.parameters),
         "path": {"rtt_ms": scenario.path.rtt_ms, "jitter_ms": scenario.path.jitter_ms},
         "plan": [str(rule) for rule in scenario.rules],
-        "captured_at": CAPTURED,
+        "captured_at": scenario.captured,
         "started_ns": started,
         "whole": _is_whole(hosts, packets),
         "hosts": hosts,
