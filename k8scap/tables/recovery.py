@@ -10,6 +10,7 @@ from k8scap.tables.segments import FIN, LOWEST, SYN
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import pandas as pd
 
     from k8scap.tables.coverage import Coverage
     from k8scap.tables.segments import Segments
@@ -28,6 +29,14 @@ PROMPT = 20_000_000
 """Nanoseconds: an answer to an ACK comes this soon after it, or within the connection's round trip."""
 SHORTEST_TIMEOUT = 200_000_000
 """Nanoseconds: no common TCP's retransmission timer is shorter (Linux' TCP_RTO_MIN; RFC 6298 says 1 s)."""
+
+
+def verdicts(packets: pd.DataFrame, rows: Ints) -> Texts:
+    """Wireshark's most telling verdict on these rows of a packets table; empty where it has none."""
+    import numpy as np
+
+    flags = [packets[name].to_numpy(dtype=bool)[rows] for name in VERDICTS]
+    return np.select(flags, VERDICTS, "") if len(rows) else np.zeros(0, dtype="U1")
 
 
 def events(segments: Segments, cover: Coverage) -> Ints:
