@@ -54,7 +54,7 @@ def kinds(segments: Segments, cover: Coverage, event: Ints, verdicts: Texts) -> 
     import numpy as np
 
     flags, payload = segments.flags[event], segments.payload[event]
-    acknowledged = segments.heard(segments.highest(segments.ack))[event] >= segments.end[event]
+    acknowledged = segments.acknowledged[event] >= segments.end[event]
     unneeded = acknowledged | _reported_twice(segments, event)
     own = np.where(_provoked(segments, event), "fast", "timeout")
     kind = np.where(unneeded, "spurious", own)
@@ -116,12 +116,12 @@ def _provoked(segments: Segments, event: Ints) -> Bools:
     if not len(event):
         return np.zeros(0, dtype=bool)
     round_trip = np.maximum(handshakes(segments).round_trip, PROMPT)[segments.flow]
-    acknowledged = segments.heard(segments.highest(segments.ack))
+    acknowledged = segments.acknowledged
     prompt = (segments.time - segments.heard(segments.time) <= round_trip) & (acknowledged <= segments.seq)
     beyond = segments.heard(segments.highest(segments.sack_right)) > segments.end
     duplicates = segments.heard(_duplicate_acks(segments), 0) >= DUPLICATE_ACKS
     reported = (prompt & (beyond | duplicates))[event]
-    reached = segments.highest(segments.end)[event]
+    reached = segments.reached[event]
     answers = reported.copy()
     recovery: dict[int, int] = {}
     for place, side in enumerate(segments.side[event].tolist()):
