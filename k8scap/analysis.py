@@ -128,6 +128,13 @@ class Capture:
         return self.named(retransmissions(self.packets, replay=self._replay))
 
     @cached_property
+    def losses(self) -> pd.DataFrame:
+        """One row a segment that looks sent again, lost or not; see `tables.loss`."""
+        from k8scap.tables.loss import losses
+
+        return self.named(losses(self.packets, replay=self._replay))
+
+    @cached_property
     def exchanges(self) -> pd.DataFrame:
         """One row a request and its answer; see `tables.exchanges`."""
         from k8scap.tables.exchanges import exchanges
