@@ -119,7 +119,7 @@ def _frames(replay: Replay) -> _Frames:
     order = capture_order(packets)
     rows = order[((ends.src >= 0) & (ends.dst >= 0))[order]]
     protocol = packets["protocol"].astype("category")
-    codes = protocol.cat.codes.to_numpy(dtype=np.int64)
+    codes = np.asarray(protocol.cat.codes).astype(np.int64)
     group = _groups(ends.take(rows), codes[rows], stream[rows])
     alone = stream == ABSENT
     together = np.argsort(group, kind="stable")
