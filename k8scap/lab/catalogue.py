@@ -80,7 +80,7 @@ CATALOGUE: Mapping[str, Entry] = {
     "listen-queue-overflow": Entry(
         line="more clients than the listen queue of a busy server holds, captured there",
         rule="listen-queue-overflow",
-        causes=("accept-queue-full",),
+        causes=("slow-accept",),
     ),
     "network-policy-drop": Entry(
         line="a pod that is there, and whose port never answers a SYN",

@@ -161,9 +161,9 @@ def _syn_retry(random: Random, seed: int) -> Fault:
 def _listen_queue_overflow(random: Random, seed: int) -> Fault:
     """Too many clients for a server that is too busy to accept; captured where it shows, at the server."""
     del seed
-    count, pause = random.randrange(6, 11), between(random, 1.3, 2.2)
-    backlog = random.randrange(0, 2)
-    gap = between(random, 0.0, 0.02)
+    count, pause = random.randrange(6, 11), between(random, 0.9, 1.5)
+    backlog = random.randrange(2)
+    gap = between(random, 0.02, 0.05)
     return Fault(
         rtt_ms=between(random, 1, 40),
         workers=[[(SERVER, OneRequest(port=PAYMENTS, after_s=gap * n))] for n in range(count)],
