@@ -77,6 +77,30 @@ def answered_late(rows: pd.DataFrame) -> pd.Series:
     return mask
 
 
+def repeated_in_vain(rows: pd.DataFrame, events: pd.DataFrame) -> pd.Series:
+    """Repeats of a handshake's segment that the receiver had, or was answering (bool, as `events`).
+
+    A SYN whose first copy was answered, only later than the timer; a SYN-ACK after the client's ACK of it
+    (TCP_DEFER_ACCEPT waits for data, a full listen queue for room).
+    """
+    first_was_heard = rows["answered"].notna() & (rows["late_ms"] < SILENT_SECONDS * 1000.0)
+    connected = (rows["asked"] + milliseconds(rows["connect_ms"])).set_axis(rows["stream"])
+    acknowledged = (
+        events["time"] > events[["stream"]].join(connected.rename("connected"), on="stream")["connected"]
+    )
+    needless = events["stream"].isin(rows.loc[first_was_heard, "stream"]) | acknowledged
+    mask: pd.Series = (events["kind"] == "syn") & needless
+    return mask
+
+
 def _repeated(rows: pd.DataFrame) -> pd.Series:
     waited: pd.Series = (rows["asked_last"] - rows["asked"]).dt.total_seconds()
     return waited >= SILENT_SECONDS
+
+
+def milliseconds(values: pd.Series) -> pd.Series:
+    """A column of milliseconds as differences of times."""
+    import pandas as pd
+
+    result: pd.Series = pd.to_timedelta(values, unit="ms")
+    return result

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from k8scap.findings.attempts import SILENT_SECONDS, answered_late, never_answered
+from k8scap.findings.attempts import SILENT_SECONDS, answered_late, milliseconds, never_answered
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.flags import SYN, has_any
 from k8scap.findings.groups import largest, like, many_more
@@ -87,9 +87,7 @@ def slow_attempts(case: Case) -> pd.DataFrame:
 
 
 def _until(rows: pd.DataFrame) -> pd.Series:
-    import pandas as pd
-
-    connected = rows["asked"] + pd.to_timedelta(rows["connect_ms"], unit="ms")
+    connected = rows["asked"] + milliseconds(rows["connect_ms"])
     until: pd.Series = connected.fillna(rows["end"])
     return until
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from k8scap.findings.attempts import milliseconds
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.groups import largest, like, many_more
 from k8scap.findings.intervals import union_seconds
@@ -69,8 +70,6 @@ def _first_requests(case: Case) -> pd.DataFrame:
     all until the answer's end, without the waits of lost SYNs) and `alone` (the connection was closed after
     this one exchange).
     """
-    import pandas as pd
-
     conversations = case.tcp_conversations
     rows = case.exchanges[case.exchanges["response_end"].notna()]
     rows = rows.astype({"src": "object", "dst": "object"})
@@ -82,7 +81,7 @@ def _first_requests(case: Case) -> pd.DataFrame:
     setup = rows["connect_ms"].fillna(0.0) + rows["tls_ms"].fillna(0.0)
     retry = rows["syn_retry_ms"].fillna(0.0)
     return rows.assign(
-        connected=rows["begin"] + pd.to_timedelta(setup + retry, unit="ms"),
+        connected=rows["begin"] + milliseconds(setup + retry),
         setup_s=setup / 1000.0,
         wall_s=(rows["wall_ms"] - retry) / 1000.0,
     )

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from k8scap.findings.attempts import SILENT_SECONDS, answered_late, never_answered
-from k8scap.findings.flags import ACK, RST, SYN, has_any
+from k8scap.findings.attempts import SILENT_SECONDS, answered_late, milliseconds, never_answered
+from k8scap.findings.flags import SYN, has_any
 from k8scap.model import delta
 
 if TYPE_CHECKING:
@@ -58,29 +58,42 @@ def _silences(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
     `repeated_s`: seconds from the client's first data to its last repetition of it (NaN: none);
     `syn_ack_again`: the server repeated its SYN-ACK meanwhile; `resumed`: its next word's time.
     """
-    import pandas as pd
+    again, first = _first_words_again(case, rows)
+    opened = rows.assign(opened=rows["asked"] + milliseconds(rows["connect_ms"]))
+    opened = opened.loc[rows["stream"].isin(first["stream"]), ["stream", "dst", "dst_port", "opened"]]
+    answers = _answers(case, opened)
+    resumed = answers[~answers["syn"]].groupby("stream")["time"].min().rename("resumed")
+    again = again.join(resumed, on="stream")
+    unheard = again["resumed"].isna() | (again["time"] < again["resumed"])
+    times = again[unheard].groupby("stream")["time"]
+    began = first.set_index("stream")["began"]
+    repeated = (times.max() - began).dt.total_seconds().rename("repeated_s")
+    found = rows[["stream"]].join(resumed, on="stream").join(repeated, on="stream")
+    return found.assign(syn_ack_again=found["stream"].isin(answers.loc[answers["syn"], "stream"]))
 
-    opened = rows["asked"] + pd.to_timedelta(rows["connect_ms"], unit="ms")
-    clients = pd.DataFrame(
-        {"stream": rows["stream"], "client": rows["src"], "client_port": rows["src_port"], "opened": opened}
-    ).dropna(subset="opened")
+
+def _first_words_again(case: Case, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The repetitions of each client's first segment of data (stream, time), and of each stream the first.
+
+    `began` there is when those bytes were sent for the first time.
+    """
     events = case.retransmissions
-    suspects = clients[clients["stream"].isin(events["stream"])]
-    tcp = case.tcp[case.tcp["stream"].isin(suspects["stream"])].astype({"src": "object"})
-    said = tcp[["time", "stream", "src", "src_port", "tcp_flags", "payload_length"]].merge(
-        suspects, on="stream"
-    )
-    said = said[said["time"] >= said["opened"]]
-    mine = (said["src"] == said["client"]) & (said["src_port"] == said["client_port"])
-    again, theirs = ~mine & has_any(said, SYN), ~mine & ~has_any(said, SYN)
-    words = theirs & (has_any(said, ACK) | has_any(said, RST))
-    by_stream = pd.DataFrame(index=pd.Index(suspects["stream"], name="stream"))
-    by_stream["resumed"] = said[words].groupby("stream")["time"].min()
-    data = said[mine & (said["payload_length"].fillna(0) > 0)].join(by_stream["resumed"], on="stream")
-    times = data[data["resumed"].isna() | (data["time"] < data["resumed"])].groupby("stream")["time"]
-    by_stream["repeated_s"] = (times.max() - times.min()).dt.total_seconds()
-    found = rows[["stream"]].join(by_stream, on="stream")
-    return found.assign(syn_ack_again=found["stream"].isin(said.loc[again, "stream"]))
+    events = events[(events["payload_length"] > 0) & (events["seq"] == 1)]
+    clients = rows[["stream", "src", "src_port"]].rename(columns={"src": "client", "src_port": "client_port"})
+    events = events.astype({"src": "object"}).merge(clients, on="stream")
+    mine = (events["src"] == events["client"]) & (events["src_port"] == events["client_port"])
+    again = events.loc[mine, ["stream", "time", "waited_ms"]]
+    first = again.drop_duplicates("stream")
+    return again, first.assign(began=first["time"] - milliseconds(first["waited_ms"]))
+
+
+def _answers(case: Case, opened: pd.DataFrame) -> pd.DataFrame:
+    """What the servers sent after the handshakes: stream, time, `syn` (bool: the SYN-ACK again)."""
+    tcp = case.tcp[case.tcp["stream"].isin(opened["stream"])].astype({"src": "object"})
+    said = tcp[["time", "stream", "src", "src_port", "tcp_flags"]].merge(opened, on="stream")
+    theirs = (said["src"] == said["dst"]) & (said["src_port"] == said["dst_port"])
+    said = said[theirs & (said["time"] >= said["opened"])]
+    return said.assign(syn=has_any(said, SYN))
 
 
 def _near_server(rows: pd.DataFrame) -> pd.Series:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from k8scap.findings.attempts import repeated_in_vain
 from k8scap.findings.connect_timeout import slow_attempts
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.flags import FIN, SYN, has_any
@@ -98,9 +99,10 @@ def _events(case: Case, segments: pd.DataFrame) -> pd.DataFrame:
 
 
 def _explained(case: Case, events: pd.DataFrame) -> pd.Series:
-    """What other rules report: SYNs repeated for themselves, and all that a full listen queue let fall."""
+    """What other rules report (SYNs repeated for themselves, a full listen queue), or what was no loss."""
     alone: pd.Series = (events["kind"] == "syn") & events["stream"].isin(slow_attempts(case)["stream"])
-    return alone | events["stream"].isin(case.held_up["stream"])
+    held_up = events["stream"].isin(case.held_up["stream"])
+    return alone | held_up | repeated_in_vain(case.attempts, events)
 
 
 def _by_path(case: Case, lost: pd.DataFrame, segments: pd.DataFrame) -> list[Finding]:
