@@ -229,15 +229,33 @@ def test_syns_lost_only_while_many_connections_are_open_exhaust_ports(wire: Wire
     assert found.consistent_with[0] == "snat-exhaustion"  # … and now some were, late
 
 
+TUNNEL = IP(src="203.0.113.1", dst="203.0.113.2") / UDP(sport=5555, dport=4789) / VXLAN(vni=1)
+
+
+def tunnelled(wire: Wire, at: float, *, port: int, flags: str = "S") -> None:
+    """An unanswered SYN, or an answer, with a wrong checksum."""
+    ends = ("10.244.1.5", "10.244.2.9") if flags == "S" else ("10.244.2.9", "10.244.1.5")
+    ports = (port, 80) if flags == "S" else (80, port)
+    wrong = TCP(sport=ports[0], dport=ports[1], chksum=0x1234, flags=flags, ack=int(flags == "SA"))
+    wire.put(at, TUNNEL / Ether() / IP(src=ends[0], dst=ends[1]) / wrong)
+
+
 def test_bad_checksums_in_a_tunnel_on_the_ladder(wire: Wire) -> None:
-    outer = IP(src="203.0.113.1", dst="203.0.113.2") / UDP(sport=5555, dport=4789) / VXLAN(vni=1)
-    for n in range(2):
+    for port in (41000, 41001):
         for at in (0.0, 1.0, 3.0):
-            inner = IP(src="10.244.1.5", dst="10.244.2.9") / TCP(sport=41000 + n, dport=80, chksum=0x1234)
-            wire.put(n * 0.1 + at, outer / Ether() / inner)
+            tunnelled(wire, at, port=port)
     found = only(wire.findings(), "connect-timeout")
     assert found.consistent_with[0] == "vxlan-checksum"
     assert "ethtool" in found.next_step
+
+
+def test_bad_checksums_that_were_answered_too_are_the_network_cards(wire: Wire) -> None:
+    for at in (0.0, 1.0, 3.0):
+        tunnelled(wire, at, port=41000)
+    tunnelled(wire, 0.5, port=41002)
+    tunnelled(wire, 0.501, port=41002, flags="SA")
+    found = only(wire.findings(), "connect-timeout")
+    assert "vxlan-checksum" not in found.consistent_with
 
 
 def ignored(wire: Wire, at: float, *, syn_ack_again: bool, **options: object) -> Connection:
