@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from k8scap.findings.case import PACKET_COLUMNS, Case
+from k8scap.findings.connect_timeout import connect_timeout
+from k8scap.findings.connection_churn import connection_churn
 from k8scap.findings.connection_refused import connection_refused
 from k8scap.findings.dns_timeout import dns_timeout
+from k8scap.findings.listen_queue_overflow import listen_queue_overflow
 from k8scap.findings.packet_loss import packet_loss
 from k8scap.findings.slow_reader import slow_reader
 from k8scap.findings.slow_server import slow_server
@@ -24,7 +27,10 @@ RULES: tuple[Callable[[Case], list[Finding]], ...] = (
     packet_loss,
     slow_server,
     slow_reader,
+    connect_timeout,
+    listen_queue_overflow,
     connection_refused,
+    connection_churn,
     dns_timeout,
 )
 
@@ -35,5 +41,6 @@ def judge(case: Case) -> list[Finding]:
     Raises SchemaError where the packets table lacks a column that a rule needs.
     """
     require(case.packets, PACKET_COLUMNS, what="diagnose")
-    answers = [finding for point in case.points for rule in RULES for finding in rule(case.at(point))]
+    here = (case.at(point) for point in case.points)  # one each: rules share what it remembers
+    answers = [finding for there in here for rule in RULES for finding in rule(there)]
     return sorted(answers, key=order)

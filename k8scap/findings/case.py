@@ -86,6 +86,20 @@ class Case:
         """The conversations table's TCP rows."""
         return self.conversations[self.conversations["protocol"] == "TCP"]
 
+    @cached_property
+    def attempts(self) -> pd.DataFrame:
+        """The attempts to connect: see `k8scap.findings.attempts`."""
+        from k8scap.findings.attempts import attempts
+
+        return attempts(self)
+
+    @cached_property
+    def held_up(self) -> pd.DataFrame:
+        """Those that a full listen queue held up: see `k8scap.findings.listen_queue`."""
+        from k8scap.findings.listen_queue import held_up
+
+        return held_up(self)
+
     def host(self, address: object, *, time: datetime | None = None) -> str:
         return endpoint(self.names, address, time=time)
 

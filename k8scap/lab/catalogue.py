@@ -54,6 +54,56 @@ CATALOGUE: Mapping[str, Entry] = {
         rule="slow-server",
         causes=("slow-application",),
     ),
+    "cancelled-requests": Entry(
+        line="requests that the client gives up while the server thinks",
+    ),
+    "connection-churn": Entry(
+        line="many requests, each on a connection of its own, far away",
+        rule="connection-churn",
+        causes=("no-keep-alive",),
+    ),
+    "firewall-reject": Entry(
+        line="a firewall that refuses by ICMP, as REJECT does",
+        rule="connection-refused",
+        causes=("firewall-reject",),
+    ),
+    "hairpin": Entry(
+        line="a pod that calls its own Service, and is its only backend",
+        rule="connect-timeout",
+        causes=("hairpin",),
+    ),
+    "host-down": Entry(
+        line="a node that answers nothing any more",
+        rule="connect-timeout",
+        causes=("host-down",),
+    ),
+    "listen-queue-overflow": Entry(
+        line="more clients than the listen queue of a busy server holds, captured there",
+        rule="listen-queue-overflow",
+        causes=("slow-accept",),
+    ),
+    "network-policy-drop": Entry(
+        line="a pod that is there, and whose port never answers a SYN",
+        rule="connect-timeout",
+        causes=("network-policy-drop",),
+    ),
+    "port-probes": Entry(
+        line="probes that connect and close, or reset, and ask nothing",
+    ),
+    "snat-port-race": Entry(
+        line="connections out of the cluster, some of whose SYNs are lost",
+        rule="connect-timeout",
+        causes=("snat-port-race",),
+    ),
+    "stale-endpoint": Entry(
+        line="a client that still connects to a pod that is gone",
+        rule="connect-timeout",
+        causes=("stale-endpoint",),
+    ),
+    "syn-retry": Entry(
+        line="connections whose first SYN is lost: they come about a second late",
+        rule="connect-timeout",
+    ),
 }
 
 SCENARIOS: Mapping[str, str] = {name: entry.line for name, entry in sorted(CATALOGUE.items())}
