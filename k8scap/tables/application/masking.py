@@ -23,7 +23,7 @@ _SQL = re.compile(
 _LINE_END = re.compile(r"\\[rn]")
 _ESCAPED_QUOTE = re.compile(r"\\['\"]")
 _FIRST_QUOTE = re.compile(r"['\"]")
-_QUOTED = re.compile(r"'[^']*(?:'|\Z)|\"[^\"]*(?:\"|\Z)|`[^`]*(?:`|\Z)|«[^»]*(?:»|\Z)")
+_QUOTED = re.compile(r"'.*'|\".*\"|`.*`|«.*»|['\"`«].*", re.DOTALL)
 
 
 def printable(text: str, *, longest: int = LONGEST) -> str:
@@ -87,5 +87,5 @@ def arguments(command: str, given: str) -> str:
 
 
 def message(text: str) -> str:
-    """A server's complaint, without the values that it quotes."""
+    """A server's complaint, without what it quotes: all from the first quotation mark to the last."""
     return _QUOTED.sub("?", text)

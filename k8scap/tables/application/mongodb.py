@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 SUCCESS = "OK"
 _STRING, _INT32 = ("2", "0x02"), ("16", "0x10")
-_NOBODY = "0"
+_NOBODY = 0
 
 
 def requests_of(frames: Sequence[Frame]) -> Iterator[Request]:
@@ -19,9 +19,9 @@ def requests_of(frames: Sequence[Frame]) -> Iterator[Request]:
 
     Of several messages in one segment only the first one's words are told.
     """
-    waiting: dict[str, Request] = {}
+    waiting: dict[int, Request] = {}
     for frame in frames:
-        identities, answers = frame.all("mongo.request_id"), frame.all("mongo.response_to")
+        identities, answers = _integers(frame, "mongo.request_id"), _integers(frame, "mongo.response_to")
         if len(identities) != len(answers):
             continue
         for place, (identity, answered) in enumerate(zip(identities, answers, strict=True)):
@@ -30,6 +30,11 @@ def requests_of(frames: Sequence[Frame]) -> Iterator[Request]:
                 yield waiting[identity]
             elif (request := waiting.pop(answered, None)) is not None:
                 request.answer(frame.begins, *(_outcome(frame) if place == 0 else ("", "")))
+
+
+def _integers(frame: Frame, name: str) -> list[int]:
+    """Wireshark prints them as decimal or as hexadecimal numbers, from version to version."""
+    return [int(value, 0) for value in frame.all(name)]
 
 
 def _asked(frame: Frame) -> Request:
