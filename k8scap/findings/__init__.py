@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 from k8scap.findings.case import PACKET_COLUMNS, Case
 from k8scap.findings.connection_refused import connection_refused
+from k8scap.findings.connection_reset import connection_reset
 from k8scap.findings.dns_timeout import dns_timeout
+from k8scap.findings.half_open import half_open
+from k8scap.findings.mtu_black_hole import mtu_black_hole
 from k8scap.findings.packet_loss import packet_loss
 from k8scap.findings.slow_reader import slow_reader
 from k8scap.findings.slow_server import slow_server
@@ -22,9 +25,12 @@ __all__ = ["RULES", "Case", "judge"]
 
 RULES: tuple[Callable[[Case], list[Finding]], ...] = (
     packet_loss,
+    mtu_black_hole,
+    half_open,
     slow_server,
     slow_reader,
     connection_refused,
+    connection_reset,
     dns_timeout,
 )
 

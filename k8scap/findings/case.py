@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 PACKET_COLUMNS = (
     *("number", "time", "point", "protocol", "stream", "src", "dst", "src_port", "dst_port"),
-    *("ip_id", "icmp_type", "icmp_code", "tcp_flags", "window", "payload_length"),
+    *("ip_id", "icmp_type", "icmp_code", "icmp_mtu", "tcp_flags", "seq", "ack", "seq_raw", "window"),
+    *("payload_length", "mss", "tsval", "sack_left", "sack_right", "ttl"),
     *("keep_alive", "zero_window", "zero_window_probe", "window_full"),
 )
 """What the rules ask of the packets table."""

@@ -12,6 +12,9 @@ from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.flags import FIN, SYN, has_any
 from k8scap.findings.groups import largest
 from k8scap.findings.intervals import union_seconds
+from k8scap.findings.loss_causes import BURST_THRESHOLDS, causes
+from k8scap.findings.oversized import claimed
+from k8scap.findings.silences import silences
 from k8scap.findings.steps import inside
 from k8scap.findings.unanswered import CRITICAL_SYNS, SILENT_SECONDS, unanswered_connections
 from k8scap.findings.verdict import found, lost_packets, not_judged, ruled_out
@@ -42,6 +45,7 @@ THRESHOLDS = {
     "crossing_fin_ms": CROSSING_FIN_MS,
     "silent_seconds": SILENT_SECONDS,
     "critical_syns": CRITICAL_SYNS,
+    **BURST_THRESHOLDS,
 }
 _LOST = ("syn", "fin", "timeout", "fast")
 _NEVER_OPENED = ("S0", "REJ", "RSTOS0")
@@ -97,7 +101,9 @@ def _events(case: Case, segments: pd.DataFrame) -> pd.DataFrame:
     same_packet = (this != 0) & (this == before)
     at_once = (this == 0) & (events["waited_ms"] < DUPLICATE_MS)
     crossing = (events["kind"] == "fin") & (events["waited_ms"] < CROSSING_FIN_MS)
-    return events[~(same_packet | at_once | crossing).astype(bool)]
+    too_large = events["number"].isin(claimed(case))
+    unheard = events["number"].isin([n for frames in silences(case)["frames"] for n in frames])
+    return events[~(same_packet | at_once | crossing | too_large | unheard).astype(bool)]
 
 
 def _by_path(case: Case, lost: pd.DataFrame, segments: pd.DataFrame) -> list[Finding]:
@@ -170,7 +176,7 @@ def _finding(case: Case, events: pd.DataFrame, sent: pd.DataFrame) -> Finding:
         title=title,
         severity=_severity(events, sent),
         certainty=0.95 if seen.all() else 0.85,
-        consistent_with=_causes(events, sent),
+        consistent_with=causes(events, sent),
         source=source,
         destination=destination,
         span=(_sent_first(events).fillna(events["time"]).min(), events["time"].max()),
@@ -206,19 +212,6 @@ def _where(seen: pd.Series) -> str:
     if not seen.any():
         return "; they were lost before they reached the capture point"
     return ", lost on both sides of the capture point"
-
-
-def _causes(events: pd.DataFrame, sent: pd.DataFrame) -> tuple[str, ...]:
-    """Likeliest first. Only the largest segments lost, again and again: they may be too large to pass."""
-    data = events[events["payload_length"] > 0]
-    largest = sent["payload_length"].max()
-    small = sent["payload_length"].between(1, largest * 0.8).any()
-    again = (data["copy"] >= 4).any()
-    if len(data) >= MIN_LOST and small and again and (data["payload_length"] >= largest * 0.95).all():
-        return ("mtu-black-hole", "lossy-path", "congestion")
-    if (events["kind"] == "syn").all():
-        return ("snat-port-race", "listen-queue-overflow", "lossy-path")
-    return ("lossy-path", "congestion", "rate-limit", "queue-overflow")
 
 
 def _next_step(case: Case, address: str, port: int) -> str:
