@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from k8scap.findings.case import PACKET_COLUMNS, Case
 from k8scap.findings.connection_refused import connection_refused
 from k8scap.findings.connection_reset import connection_reset
+from k8scap.findings.delayed_ack import delayed_ack
 from k8scap.findings.dns_timeout import dns_timeout
 from k8scap.findings.half_open import half_open
 from k8scap.findings.mtu_black_hole import mtu_black_hole
@@ -32,6 +33,7 @@ RULES: tuple[Callable[[Case], list[Finding]], ...] = (
     connection_refused,
     connection_reset,
     dns_timeout,
+    delayed_ack,
 )
 
 
