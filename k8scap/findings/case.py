@@ -24,6 +24,11 @@ PACKET_COLUMNS = (
 )
 """What the rules ask of the packets table."""
 
+_TABLES = (
+    *("packets", "conversations", "round_trips", "retransmissions", "reorderings", "duplicates"),
+    *("exchanges", "lookups"),
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -36,6 +41,8 @@ class Case:
     conversations: pd.DataFrame
     round_trips: pd.DataFrame
     retransmissions: pd.DataFrame
+    reorderings: pd.DataFrame
+    duplicates: pd.DataFrame
     exchanges: pd.DataFrame
     lookups: pd.DataFrame
     quality: Quality
@@ -50,8 +57,7 @@ class Case:
 
     def at(self, point: str) -> Case:
         """The same, of one capture point only, with that point's quality."""
-        tables = ("packets", "conversations", "round_trips", "retransmissions", "exchanges", "lookups")
-        here: dict[str, Any] = {name: _at(getattr(self, name), point) for name in tables}
+        here: dict[str, Any] = {name: _at(getattr(self, name), point) for name in _TABLES}
         manifests = tuple(m for m in self.manifests if m.point == point)
         if len(self.points) > 1:
             here["quality"] = quality(here["packets"], manifests=manifests, cut_off=self.quality.cut_off)

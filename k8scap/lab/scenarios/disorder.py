@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 def _reordering(random: Random, seed: int) -> Fault:
     """Some segments take a longer way, but not so long that they would be sent again before they come."""
     del seed
-    share, late, rtt = between(random, 3, 8) / 100, between(random, 1, 4), between(random, 12, 30)
+    share, late, rtt = random.randrange(30, 80) / 1000, between(random, 1, 4), between(random, 12, 30)
     rule = Rule(action="reorder", protocol="tcp", port=BULK, data=True, p=share, ms=late)
     return _transfers(random, rtt, rule, random.randrange(400_000, 800_000))
 
 
 def _duplicate_packets(random: Random, seed: int) -> Fault:
     del seed
-    share, late = between(random, 3, 10) / 100, between(random, 0, 2)
+    share, late = random.randrange(30, 100) / 1000, between(random, 0, 2)
     rule = Rule(action="duplicate", protocol="tcp", port=BULK, data=True, p=share, ms=late)
     return _transfers(random, between(random, 4, 25), rule, random.randrange(300_000, 700_000))
 
