@@ -8,9 +8,15 @@ from k8scap.findings.case import PACKET_COLUMNS, Case
 from k8scap.findings.connect_timeout import connect_timeout
 from k8scap.findings.connection_churn import connection_churn
 from k8scap.findings.connection_refused import connection_refused
+from k8scap.findings.connection_reset import connection_reset
+from k8scap.findings.delayed_ack import delayed_ack
 from k8scap.findings.dns_timeout import dns_timeout
+from k8scap.findings.duplicate_packets import duplicate_packets
+from k8scap.findings.half_open import half_open
 from k8scap.findings.listen_queue_overflow import listen_queue_overflow
+from k8scap.findings.mtu_black_hole import mtu_black_hole
 from k8scap.findings.packet_loss import packet_loss
+from k8scap.findings.reordering import reordering
 from k8scap.findings.slow_reader import slow_reader
 from k8scap.findings.slow_server import slow_server
 from k8scap.findings.verdict import order
@@ -25,13 +31,19 @@ __all__ = ["RULES", "Case", "judge"]
 
 RULES: tuple[Callable[[Case], list[Finding]], ...] = (
     packet_loss,
+    mtu_black_hole,
+    half_open,
     slow_server,
     slow_reader,
     connect_timeout,
     listen_queue_overflow,
     connection_refused,
     connection_churn,
+    connection_reset,
     dns_timeout,
+    delayed_ack,
+    reordering,
+    duplicate_packets,
 )
 
 

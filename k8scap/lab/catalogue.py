@@ -104,6 +104,53 @@ CATALOGUE: Mapping[str, Entry] = {
         line="connections whose first SYN is lost: they come about a second late",
         rule="connect-timeout",
     ),
+    "burst-loss": Entry(
+        line="an upload that loses segments in bursts, as a queue that overflows does",
+        rule="packet-loss",
+        causes=("congestion", "queue-overflow"),
+    ),
+    "delayed-ack": Entry(
+        line="requests written in two small pieces: Nagle's algorithm waits for a delayed ACK",
+        rule="delayed-ack",
+        causes=("nagle-with-delayed-ack",),
+    ),
+    "duplicate-packets": Entry(
+        line="a path that delivers some segments twice", rule="duplicate-packets", causes=("network-loop",)
+    ),
+    "half-closed-upload": Entry(line="clients that close their half before the answer comes: innocent"),
+    "half-open": Entry(
+        line="a middlebox forgets an idle connection, and swallows all that is then sent on it",
+        rule="half-open",
+        causes=("idle-timeout",),
+    ),
+    "idle-reset": Entry(
+        line="a middlebox forgets idle connections, and answers the next request with a reset",
+        rule="connection-reset",
+        causes=("idle-timeout",),
+    ),
+    "keep-alives": Entry(line="an idle connection that TCP keeps alive by probes: innocent"),
+    "mtu-black-hole": Entry(
+        line="a tunnel that is too narrow for full-size segments, and says nothing",
+        rule="mtu-black-hole",
+        causes=("icmp-filtered",),
+    ),
+    "path-mtu-discovery": Entry(line="the same tunnel, but it says so, and the sender adapts: innocent"),
+    "reordering": Entry(
+        line="a path on which some segments are overtaken by others",
+        rule="reordering",
+        causes=("multipath",),
+    ),
+    "reset-close": Entry(line="clients that have all they want, and close with a reset: innocent"),
+    "server-abort": Entry(
+        line="a server that resets the connection instead of answering",
+        rule="connection-reset",
+        causes=("server-abort",),
+    ),
+    "tail-loss": Entry(
+        line="requests whose last segment is lost: only a timer brings it back",
+        rule="packet-loss",
+        causes=("tail-loss",),
+    ),
 }
 
 SCENARIOS: Mapping[str, str] = {name: entry.line for name, entry in sorted(CATALOGUE.items())}
