@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from k8scap.findings.bad_checksums import bad_checksums
 from k8scap.findings.case import PACKET_COLUMNS, Case
+from k8scap.findings.checksum_offload import checksum_offload
 from k8scap.findings.connection_refused import connection_refused
 from k8scap.findings.dns_timeout import dns_timeout
+from k8scap.findings.duplicate_capture import duplicate_capture
 from k8scap.findings.packet_loss import packet_loss
 from k8scap.findings.slow_reader import slow_reader
 from k8scap.findings.slow_server import slow_server
+from k8scap.findings.super_packets import super_packets
 from k8scap.findings.verdict import order
 from k8scap.schema import require
 
@@ -26,6 +30,10 @@ RULES: tuple[Callable[[Case], list[Finding]], ...] = (
     slow_reader,
     connection_refused,
     dns_timeout,
+    bad_checksums,
+    checksum_offload,
+    duplicate_capture,
+    super_packets,
 )
 
 
