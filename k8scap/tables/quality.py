@@ -13,13 +13,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from k8scap.model import Manifest, Quality
+    from k8scap.tables.replay import Replay
     from k8scap.tables.segments import Segments
 
 ETHERNET_FRAME = 1522
 """Bytes: Ethernet's longest frame with a VLAN tag and checksum. A link's cooked header is no longer."""
 
 
-def quality(packets: pd.DataFrame, *, manifests: Sequence[Manifest], cut_off: bool) -> Quality:
+def quality(
+    packets: pd.DataFrame, *, manifests: Sequence[Manifest], cut_off: bool, replay: Replay | None = None
+) -> Quality:
     """What is missing from a capture, what misleads in it, where it stands, and sentences on that.
 
     `complete` says that all that tcpdump captured is here and it dropped nothing (None: no manifest tells).
@@ -31,10 +34,11 @@ def quality(packets: pd.DataFrame, *, manifests: Sequence[Manifest], cut_off: bo
     from k8scap.model import Quality
     from k8scap.schema import require
     from k8scap.tables.quality_notes import notes
-    from k8scap.tables.segments import segments
+    from k8scap.tables.replay import Replay
 
     require(packets, ("length", "captured_length"), what="quality")
-    sightings = segments(packets, what="quality", twice=True)
+    replay = Replay.of(packets, replay, what="quality")
+    sightings = replay.sightings
     begun, sides = _handshakes_and_sides(sightings)
     known = [m.counters.dropped for m in manifests if m.counters.dropped is not None]
     found = Quality(
@@ -46,7 +50,7 @@ def quality(packets: pd.DataFrame, *, manifests: Sequence[Manifest], cut_off: bo
         tcp_conversations=sightings.flows,
         missing_handshakes=int(np.count_nonzero(~begun)),
         one_sided=int(np.count_nonzero(sides == 1)),
-        **_tcp(packets, sightings),
+        **_tcp(packets, replay),
         **_lengths(packets),
     )
     return replace(found, notes=tuple(notes(found)))
@@ -70,23 +74,21 @@ def _handshakes_and_sides(segments: Segments) -> tuple[npt.NDArray[np.bool_], np
     return begun, sides
 
 
-def _tcp(packets: pd.DataFrame, sightings: Segments) -> Mapping[str, Any]:
+def _tcp(packets: pd.DataFrame, replay: Replay) -> Mapping[str, Any]:
     """What the TCP segments tell: seen twice, wrong checksums by direction, clock, side."""
     import numpy as np
 
     from k8scap.tables.checksums import wrong
     from k8scap.tables.clock_jumps import clock_jumps
-    from k8scap.tables.sightings import seen_before
     from k8scap.tables.standpoint import agreed, sent_here, standpoint
 
-    twice = seen_before(sightings)
-    once = sightings.take(~twice) if twice.any() else sightings
+    once = replay.segments
     sides = standpoint(once, packets)
     bad = wrong(once, packets)
     here = sent_here(once, packets, sides) if bad.any() else np.zeros(len(once), dtype=np.int64)
     return {
-        "tcp_frames": len(sightings),
-        "duplicates": int(np.count_nonzero(twice)),
+        "tcp_frames": len(replay.sightings),
+        "duplicates": int(np.count_nonzero(replay.seen_before)),
         "bad_checksums_sent": int(np.count_nonzero(bad & (here == 1))),
         "bad_checksums_received": int(np.count_nonzero(bad & (here == 0))),
         "bad_checksums_unknown": int(np.count_nonzero(bad & (here < 0))),
