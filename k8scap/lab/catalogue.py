@@ -29,6 +29,9 @@ class Entry:
 
 
 CATALOGUE: Mapping[str, Entry] = {
+    "checksum-offload": Entry(
+        line="a pod captured before its checksums are computed: half of all look wrong"
+    ),
     "clean": Entry(line="ordinary traffic, and nothing wrong with it"),
     "connection-refused": Entry(
         line="a port where nobody listens: each attempt is answered with a reset",
@@ -39,6 +42,7 @@ CATALOGUE: Mapping[str, Entry] = {
         line="a name whose lookups get no answer: question or answer is lost on the way",
         rule="dns-timeout",
     ),
+    "duplicate-capture": Entry(line="a pod captured on all interfaces of its host: every packet twice"),
     "packet-loss": Entry(
         line="an upload, and small requests beside it, over a path that loses data segments",
         rule="packet-loss",
@@ -54,6 +58,7 @@ CATALOGUE: Mapping[str, Entry] = {
         rule="slow-server",
         causes=("slow-application",),
     ),
+    "super-packets": Entry(line="a pod's upload captured before it is cut into segments"),
 }
 
 SCENARIOS: Mapping[str, str] = {name: entry.line for name, entry in sorted(CATALOGUE.items())}
