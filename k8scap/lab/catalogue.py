@@ -38,6 +38,11 @@ CATALOGUE: Mapping[str, Entry] = {
         rule="connection-refused",
         causes=("nothing-listening",),
     ),
+    "cpu-throttling": Entry(
+        line="a server that computes with a small CPU quota, captured beside it: its cgroup tells",
+        rule="slow-server",
+        causes=("cpu-throttling",),
+    ),
     "dns-timeout": Entry(
         line="a name whose lookups get no answer: question or answer is lost on the way",
         rule="dns-timeout",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from k8scap.errors import CaptureBrokenError, K8scapError
-from k8scap.lab import failure, tun, veth
+from k8scap.lab import failure, quota, tun, veth
 from k8scap.lab.kernel import die_with, enter_new_network
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ class RunningHost:
             os.kill(self.pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
+        quota.forget(self.pid)
         self._talk.close()
         self._tun.close()
 
