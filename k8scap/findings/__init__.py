@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from k8scap.findings.bad_checksums import bad_checksums
 from k8scap.findings.case import PACKET_COLUMNS, Case
+from k8scap.findings.checksum_offload import checksum_offload
 from k8scap.findings.connect_timeout import connect_timeout
 from k8scap.findings.connection_churn import connection_churn
 from k8scap.findings.connection_refused import connection_refused
 from k8scap.findings.connection_reset import connection_reset
 from k8scap.findings.delayed_ack import delayed_ack
 from k8scap.findings.dns_timeout import dns_timeout
+from k8scap.findings.duplicate_capture import duplicate_capture
 from k8scap.findings.duplicate_packets import duplicate_packets
 from k8scap.findings.half_open import half_open
 from k8scap.findings.listen_queue_overflow import listen_queue_overflow
@@ -19,6 +22,7 @@ from k8scap.findings.packet_loss import packet_loss
 from k8scap.findings.reordering import reordering
 from k8scap.findings.slow_reader import slow_reader
 from k8scap.findings.slow_server import slow_server
+from k8scap.findings.super_packets import super_packets
 from k8scap.findings.verdict import order
 from k8scap.schema import require
 
@@ -44,6 +48,10 @@ RULES: tuple[Callable[[Case], list[Finding]], ...] = (
     delayed_ack,
     reordering,
     duplicate_packets,
+    bad_checksums,
+    checksum_offload,
+    duplicate_capture,
+    super_packets,
 )
 
 

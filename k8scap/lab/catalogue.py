@@ -29,16 +29,25 @@ class Entry:
 
 
 CATALOGUE: Mapping[str, Entry] = {
+    "checksum-offload": Entry(
+        line="a pod captured before its checksums are computed: half of all look wrong"
+    ),
     "clean": Entry(line="ordinary traffic, and nothing wrong with it"),
     "connection-refused": Entry(
         line="a port where nobody listens: each attempt is answered with a reset",
         rule="connection-refused",
         causes=("nothing-listening",),
     ),
+    "cpu-throttling": Entry(
+        line="a server that computes with a small CPU quota, captured beside it: its cgroup tells",
+        rule="slow-server",
+        causes=("cpu-throttling",),
+    ),
     "dns-timeout": Entry(
         line="a name whose lookups get no answer: question or answer is lost on the way",
         rule="dns-timeout",
     ),
+    "duplicate-capture": Entry(line="a pod captured on all interfaces of its host: every packet twice"),
     "packet-loss": Entry(
         line="an upload, and small requests beside it, over a path that loses data segments",
         rule="packet-loss",
@@ -151,6 +160,7 @@ CATALOGUE: Mapping[str, Entry] = {
         rule="packet-loss",
         causes=("tail-loss",),
     ),
+    "super-packets": Entry(line="a pod's upload captured before it is cut into segments"),
 }
 
 SCENARIOS: Mapping[str, str] = {name: entry.line for name, entry in sorted(CATALOGUE.items())}

@@ -74,14 +74,14 @@ def _facts(
         "plan": [str(rule) for rule in scenario.rules],
         "captured_at": scenario.captured,
         "started_ns": started,
-        "whole": _is_whole(hosts, packets),
+        "whole": _is_whole([hosts[host.name] for host in scenario.hosts if not host.node], packets),
         "hosts": hosts,
     }
 
 
-def _is_whole(hosts: Mapping[str, Mapping[str, Any]], packets: Sequence[Mapping[str, Any]]) -> bool:
+def _is_whole(hosts: Sequence[Mapping[str, Any]], packets: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the log holds every packet that the hosts sent, by the kernel's own count of each interface."""
-    sent = sum(host["interface"]["sent_packets"] for host in hosts.values())
-    lost = sum(host["interface"][f"{way}_drop"] for host in hosts.values() for way in ("sent", "received"))
+    sent = sum(host["interface"]["sent_packets"] for host in hosts)
+    lost = sum(host["interface"][f"{way}_drop"] for host in hosts for way in ("sent", "received"))
     logged = sum(packet["made_of"] is None for packet in packets)
     return lost == 0 and sent == logged and not any(packet["action"] == "lost" for packet in packets)

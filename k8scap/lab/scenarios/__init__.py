@@ -6,7 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from k8scap.lab.catalogue import parts
-from k8scap.lab.scenarios import connecting, disorder, established, first
+from k8scap.lab.scenarios import artefacts, connecting, disorder, established, first, servers
 from k8scap.lab.scenarios.scenario import Fault, Scenario, staged
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ _BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {
     **connecting.BUILDERS,
     **established.BUILDERS,
     **disorder.BUILDERS,
+    **artefacts.BUILDERS,
+    **servers.BUILDERS,
 }
 
 
