@@ -29,6 +29,9 @@ class Entry:
 
 
 CATALOGUE: Mapping[str, Entry] = {
+    "asymmetric-path": Entry(
+        line="nothing wrong, but slower one way than the other; captured at both ends"
+    ),
     "clean": Entry(line="ordinary traffic, and nothing wrong with it"),
     "connection-refused": Entry(
         line="a port where nobody listens: each attempt is answered with a reset",
@@ -53,6 +56,11 @@ CATALOGUE: Mapping[str, Entry] = {
         line="answers that the server thinks about for hundreds of milliseconds",
         rule="slow-server",
         causes=("slow-application",),
+    ),
+    "two-points": Entry(
+        line="an upload and a download over a path that loses packets both ways; captured at both ends",
+        rule="packet-loss",
+        causes=("lossy-path",),
     ),
 }
 
