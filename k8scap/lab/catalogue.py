@@ -29,9 +29,7 @@ class Entry:
 
 
 CATALOGUE: Mapping[str, Entry] = {
-    "asymmetric-path": Entry(
-        line="nothing wrong, but slower one way than the other; captured at both ends"
-    ),
+    "asymmetric-path": Entry(line="nothing wrong, but slower one way than the other; captured at both ends"),
     "clean": Entry(line="ordinary traffic, and nothing wrong with it"),
     "connection-refused": Entry(
         line="a port where nobody listens: each attempt is answered with a reset",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from k8scap.lab import truth
@@ -14,6 +13,7 @@ from k8scap.recording import recording_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from k8scap.lab.scenarios import Scenario
 

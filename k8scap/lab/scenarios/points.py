@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random
 
+    from k8scap.lab.scenarios.scenario import Worker
+
 BOTH_ENDS = "client+server"
 
 
@@ -48,10 +50,11 @@ def _asymmetric_path(random: Random, seed: int) -> Fault:
     )
 
 
-def _both_ways(random: Random, segments: int) -> list[list[tuple[str, Transfer]]]:
+def _both_ways(random: Random, segments: int) -> list[Worker]:
     """An upload and a download at the same time, so that either direction has data and acknowledgments."""
-    ways = (Transfer(port=BULK, count=segments * MSS, way=way) for way in ("up", "down"))
-    return [worker(random, "bulk", transfer) for transfer in ways]  # type: ignore[misc]
+    up = Transfer(port=BULK, count=segments * MSS)
+    down = Transfer(port=BULK, count=segments * MSS, way="down")
+    return [worker(random, "bulk", up), worker(random, "bulk", down)]
 
 
 BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {
