@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from k8scap.correlation.matching import Side
+    from k8scap.correlation.trace import Trace
 
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
@@ -73,18 +74,18 @@ def first_shown(there: Side, segments: Absent) -> Ints:
     carrying = np.flatnonzero((trace.protocol == TCP) & (trace.end > trace.seq))
     if not len(carrying):
         return np.full(len(segments.flow), NEVER)
-    side = 2 * trace.conversation[carrying] + trace.forward[carrying]
-    order = np.lexsort((trace.time[carrying], trace.seq[carrying], side))
-    rows, side = carrying[order], side[order]
-    seq, end, time = trace.seq[rows], trace.end[rows], trace.time[rows]
-    wanted = 2 * segments.flow + segments.forward
-    same = _before(side, seq, wanted, segments.seq - 1) + 1
+    line = _Line(trace)
+    place = line.of(trace.conversation[carrying], trace.forward[carrying], trace.seq[carrying])
+    order = np.argsort(place, kind="stable")  # of one place the earliest first, as captured
+    rows, place = carrying[order], place[order]
+    wanted = line.of(segments.flow, segments.forward, segments.seq)
+    same = np.searchsorted(place, wanted, "left")
+    before = np.searchsorted(place, place[np.maximum(same - 1, 0)], "left")
     shown = np.full(len(wanted), NEVER)
-    for place in (same, _run_start(side, seq, same - 1)):
-        there_is = (place >= 0) & (place < len(rows)) & (segments.flow >= 0)
-        at = np.where(there_is, place, 0)
-        covers = there_is & (side[at] == wanted) & (seq[at] <= segments.seq) & (end[at] > segments.seq)
-        shown = np.where(covers, np.minimum(shown, time[at]), shown)
+    for at, there_is in ((same, same < len(rows)), (before, same > 0)):
+        seen = rows[np.where(there_is, at, 0)]
+        covers = there_is & _has_byte(there, seen, segments)
+        shown = np.where(covers, np.minimum(shown, trace.time[seen]), shown)
     return shown
 
 
@@ -93,50 +94,22 @@ def acknowledged(there: Side, segments: Absent) -> Ints:
     import numpy as np
 
     trace = there.trace
-    acks = np.flatnonzero((trace.protocol == TCP) & (trace.ack != LOWEST))
-    side = 2 * trace.conversation[acks] + ~trace.forward[acks]  # whose bytes are acknowledged
-    order = np.lexsort((trace.time[acks], side))
-    rows, side = acks[order], side[order]
-    if not len(rows):
-        return np.full(len(segments.flow), NEVER)
-    highest = _running_maximum(side, trace.ack[rows])
-    wanted = 2 * segments.flow + segments.forward
-    at = _before(side, highest, wanted, segments.end - 1) + 1
-    inside = np.minimum(at, len(rows) - 1)
-    reached = (at < len(rows)) & (side[inside] == wanted) & (segments.flow >= 0)
-    return np.where(reached, trace.time[rows[inside]], NEVER)
-
-
-def _before(side: Ints, value: Ints, wanted: Ints, upto: Ints) -> Ints:
-    """Index of the last row that is at or before (wanted, upto); rows are sorted by (side, value)."""
-    import numpy as np
-
-    both_side, both_value = np.concatenate((side, wanted)), np.concatenate((value, upto))
-    asking = np.repeat([False, True], [len(side), len(wanted)])
-    order = np.lexsort((asking, both_value, both_side))
-    answer = np.empty(len(wanted), dtype=np.int64)
-    answer[order[asking[order]] - len(side)] = np.cumsum(~asking[order])[asking[order]] - 1
-    return answer
-
-
-def _run_start(side: Ints, seq: Ints, at: Ints) -> Ints:
-    """The first row of equal side and sequence number as row `at`: the earliest of them."""
-    import numpy as np
-
-    new = np.ones(len(side), dtype=bool)
-    new[1:] = (side[1:] != side[:-1]) | (seq[1:] != seq[:-1])
-    start = np.maximum.accumulate(np.where(new, np.arange(len(side)), 0))
-    return np.where(at >= 0, start[np.maximum(at, 0)], -1)
-
-
-def _running_maximum(side: Ints, values: Ints) -> Ints:
-    """The highest value so far on each side; sides stand together, and values differ by less than 2^40."""
-    import numpy as np
-
-    room = 1 << 41
-    _, dense = np.unique(side, return_inverse=True)
-    level = np.clip(values, -room // 2 + 1, room // 2 - 1) + dense * room
-    return np.maximum.accumulate(level) - dense * room
+    line = _Line(trace)
+    told = np.full(len(segments.flow), NEVER)
+    for forward in (True, False):
+        acks = np.flatnonzero((trace.ack != LOWEST) & (trace.forward != forward))
+        asking = np.flatnonzero((segments.forward == forward) & (segments.flow >= 0))
+        if not len(acks) or not len(asking):
+            continue
+        sent_by = np.full(len(acks), forward)  # whose bytes are acknowledged
+        place = line.of(trace.conversation[acks], sent_by, trace.ack[acks])
+        highest = np.maximum.accumulate(place)  # conversations stand together, the later ones higher
+        wanted = line.of(segments.flow[asking], segments.forward[asking], segments.end[asking])
+        at = np.searchsorted(highest, wanted, "left")
+        seen = acks[np.minimum(at, len(acks) - 1)]
+        reached = (at < len(acks)) & (trace.conversation[seen] == segments.flow[asking])
+        told[asking] = np.where(reached, trace.time[seen], NEVER)
+    return told
 
 
 def covered(there: Side, rows: Ints, segments: Absent, tsval: Ints) -> Bools:
@@ -144,17 +117,33 @@ def covered(there: Side, rows: Ints, segments: Absent, tsval: Ints) -> Bools:
     import numpy as np
 
     trace = there.trace
-    side = 2 * trace.conversation[rows] + trace.forward[rows]
-    order = np.lexsort((trace.end[rows], trace.seq[rows], side))
-    rows, side = rows[order], side[order]
-    wanted = 2 * segments.flow + segments.forward
-    at = _before(side, trace.seq[rows], wanted, segments.seq)
-    inside = rows[np.maximum(at, 0)]
-    answer: Bools = (
-        (at >= 0)
-        & (segments.flow >= 0)
-        & (side[np.maximum(at, 0)] == wanted)
-        & (trace.end[inside] > segments.seq)
-        & (trace.tsval[inside] == tsval)
-    )
+    line = _Line(trace)
+    place = line.of(trace.conversation[rows], trace.forward[rows], trace.seq[rows])
+    order = np.lexsort((trace.end[rows], place))
+    wanted = line.of(segments.flow, segments.forward, segments.seq)
+    at = np.searchsorted(place[order], wanted, "right") - 1
+    seen = rows[order][np.maximum(at, 0)]
+    answer: Bools = (at >= 0) & _has_byte(there, seen, segments) & (trace.tsval[seen] == tsval)
     return answer
+
+
+def _has_byte(there: Side, seen: Ints, segments: Absent) -> Bools:
+    """Whether packets of `there` hold the first byte of the segments, one by one."""
+    trace = there.trace
+    same_side = (trace.conversation[seen] == segments.flow) & (trace.forward[seen] == segments.forward)
+    answer: Bools = same_side & (trace.seq[seen] <= segments.seq) & (trace.end[seen] > segments.seq)
+    return answer
+
+
+class _Line:
+    """All sides' sequence numbers on one line of 64 bits, side by side, so that they sort as one number."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._room = 2**62 // (2 * trace.conversations + 4)
+
+    def of(self, conversation: Ints, forward: Bools, number: Ints) -> Ints:
+        import numpy as np
+
+        half = self._room // 2
+        side = 2 * conversation + forward + 2  # -1, no conversation, is the lowest
+        return side * self._room + np.clip(number, 1 - half, half - 1)

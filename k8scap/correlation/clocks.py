@@ -32,7 +32,10 @@ STEEPEST = 1000e-6
 """Drift beyond which no clock goes: crystals are good to 100 ppm, virtual machines' to some hundred."""
 WANDER_NS = 50_000
 """What the fastest packets of a busy second differ by from those of an idle one, on machines that share their
-processors: a drift that makes no more of a difference over the capture is not told from none."""
+processors: the drift is not known better than to this, over the length of the capture."""
+GENTLER = 0.25
+"""Share of the noise by which a strip may be narrower for a gentler slope to be taken: clocks hardly drift
+in a short capture, whose edges are all noise, and all of the noise would hide what they do in a long one."""
 _ROUNDS = 60
 
 
@@ -40,11 +43,11 @@ _ROUNDS = 60
 class Clock:
     """Two clocks: `offset_ns` is b's minus a's when a's shows `middle_ns`, `drift` how it grows.
 
-    `drift` is seconds a second (1e-6: 1 ppm), 0 where it cannot be told from none; `drift_error` is how much
-    may be hidden. `either_ns` is the most by which `offset_ns` may be wrong: half the fastest round trip
-    between the points, were all of it one way. `noise_ns` is what it is wrong by on a symmetric path. With
-    packets of one direction only both are infinite, and `offset_ns` takes the fastest packet for immediate.
-    `stepped`: some packets would have arrived before they were sent; no one line fits, a clock was set.
+    `drift` is seconds a second (1e-6: 1 ppm), and wrong by `drift_error` at the most. `either_ns` is the most
+    by which `offset_ns` may be wrong: half the fastest round trip between the points, were all of it one way.
+    `noise_ns` is what it is wrong by on a symmetric path. With packets of one direction only both are
+    infinite, and `offset_ns` takes the fastest packet for immediate. `stepped`: some packets would have
+    arrived before they were sent; no one line fits, a clock was set.
     """
 
     offset_ns: float
@@ -122,17 +125,26 @@ def _one_way(apart: Floats, to_b: Bools, to_a: Bools, middle: int) -> Clock:
 
 
 def _drift(strip: _Strip) -> tuple[float, float]:
-    """The slope of the widest strip, and what it may be wrong by; 0 where a level one is about as wide.
+    """The gentlest slope whose strip is about as wide as the widest, and what it may be wrong by.
 
-    Slopes whose strip is narrower by less than the noise of its edges are as good.
+    Slopes whose strip is narrower by less than the noise of its edges are as good as the best one.
     """
-    slope = _between(strip.width)
-    enough = strip.width(slope) - max(strip.noise(slope), WANDER_NS)
-    lowest = _where_it_begins(lambda s: strip.width(s) >= enough, -STEEPEST, slope)
-    highest = _where_it_begins(lambda s: strip.width(s) >= enough, STEEPEST, slope)
-    if lowest <= 0 <= highest:
-        return 0.0, max(-lowest, highest)
+    best = _between(strip.width)
+    noise = strip.noise(best)
+    lowest, highest = _as_good(strip, best, noise * GENTLER)
+    slope = min(max(lowest, 0.0), highest)
+    lowest, highest = _as_good(strip, best, max(noise, WANDER_NS))
     return slope, max(highest - slope, slope - lowest)
+
+
+def _as_good(strip: _Strip, best: float, less: float) -> tuple[float, float]:
+    """The range of slopes whose strip is narrower than the best one's by at most `less`."""
+    enough = strip.width(best) - less
+    low, high = (
+        _where_it_begins(lambda slope: strip.width(slope) >= enough, border, best)
+        for border in (-STEEPEST, STEEPEST)
+    )
+    return low, high
 
 
 def _between(width: Callable[[float], float]) -> float:

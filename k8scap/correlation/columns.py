@@ -73,8 +73,7 @@ CLOCKS: tuple[Column, ...] = (
     Column("noise_ms", "float64", "what the offset may be wrong by on such a path", "ms", _NAN),
     Column("asymmetry_ms", "float64", "what it may be wrong by on any: half the fastest round trip between "
            "the points, which no capture can tell from an offset", "ms", _NAN),
-    Column("drift_ppm", "float64", "how much faster b's clock goes; 0 where it cannot be told from none",
-           "ppm", _NAN),
+    Column("drift_ppm", "float64", "how much faster b's clock goes", "ppm", _NAN),
     Column("drift_error_ppm", "float64", "what the drift may be wrong by", "ppm", _NAN),
     Column("stepped", "bool", "a clock was set meanwhile: no one offset fits"),
 )  # fmt: skip

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _MOST_ALIKE = 4
 """Conversations of one point that may share a packet (before and behind NAT, on several interfaces): what is
 found in more of them is said by everybody, and tells nothing."""
+_FIRST, _ONE_OF = 64, 16
+"""Packets by which conversations are told: the first ones of each, and one of so many of all others."""
 _NONE = -1
 
 
@@ -105,7 +107,8 @@ class _Sayings:
 def _sayings(trace: Trace) -> _Sayings:
     import numpy as np
 
-    order = np.argsort(trace.content, kind="stable")
+    chosen = _sample(trace)
+    order = chosen[np.argsort(trace.content[chosen], kind="stable")]
     word, conversation = trace.content[order], trace.conversation[order]
     again = np.zeros(len(order), dtype=bool)
     again[1:] = (word[1:] == word[:-1]) & (conversation[1:] == conversation[:-1])
@@ -113,6 +116,17 @@ def _sayings(trace: Trace) -> _Sayings:
     distinct, start, count = np.unique(word, return_index=True, return_counts=True)
     few = count <= _MOST_ALIKE
     return _Sayings(distinct[few], start[few], count[few], order)
+
+
+def _sample(trace: Trace) -> Ints:
+    """The first packets of each conversation, and of the others those that either point would choose.
+
+    Chosen by their content, the same packets are in both points' samples.
+    """
+    import numpy as np
+
+    nth = np.arange(len(trace)) - trace.starts[trace.conversation]
+    return np.flatnonzero((nth < _FIRST) | (trace.content % np.uint64(_ONE_OF) == 0))
 
 
 def _votes(a: Trace, b: Trace, voters: tuple[Ints, Ints], turned: Bools, place: Ints) -> _Pairs:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from k8scap.correlation.clocks import Clock, clock
 from k8scap.correlation.conversations import same_conversations
-from k8scap.correlation.matching import LINGER_NS, Matches, all_matches, only_ones, sides, undecided
+from k8scap.correlation.matching import LINGER_NS, Matches, all_matches, sides
 from k8scap.correlation.missing import Meeting, Missing, View, missing
 from k8scap.correlation.ways import ways
 
@@ -64,10 +64,7 @@ def leg(a: Point, b: Point) -> Leg:
     import numpy as np
 
     same = same_conversations(a.trace, b.trace)
-    side_a, side_b = sides(a.trace, b.trace, same)
-    certain = only_ones(side_a, side_b)
-    if not len(certain):
-        certain = undecided(side_a, side_b)
+    side_a, side_b, certain = sides(a.trace, b.trace, same)
     way_of_group = ways(side_a, side_b, certain, same.count)
     time_a, time_b = a.trace.time[certain.a], b.trace.time[certain.b]
     found = clock(time_a, time_b, _way(side_a, certain.a, way_of_group))
@@ -76,7 +73,7 @@ def leg(a: Point, b: Point) -> Leg:
     arrival = _at_b(a.trace.time, way_a, found)
     spread = _spread(time_a, time_b, _way(side_a, certain.a, way_of_group), found)
     both = all_matches(
-        side_a, side_b, arrival - way_a * SLACK_NS, towards_b=way_a, longest=spread + LINGER_NS
+        side_a, side_b, certain, arrival - way_a * SLACK_NS, towards_b=way_a, longest=spread + LINGER_NS
     )
     way = way_a[both.a]
     views = (View(side_a, a.begin, a.end, a.dropped), View(side_b, b.begin, b.end, b.dropped))

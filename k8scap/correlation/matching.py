@@ -36,10 +36,15 @@ class Side:
     forward: Bools
     key: Words
 
+    @property
+    def candidates(self) -> Bools:
+        """Packets that the other point may have, second sightings aside."""
+        return (self.group >= 0) & ~self.trace.again
+
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """Indices into the traces of a and b, of packets that are one; sorted by group and time at a."""
+    """Indices into the traces of a and b, of packets that are one, in a's order."""
 
     a: Ints
     b: Ints
@@ -48,16 +53,21 @@ class Matches:
         return len(self.a)
 
 
-def sides(a: Trace, b: Trace, same: Conversations) -> tuple[Side, Side]:
-    """Both points' packets with the keys by which they are matched."""
+def sides(a: Trace, b: Trace, same: Conversations) -> tuple[Side, Side, Matches]:
+    """Both points' packets with the keys by which they are matched, and the matches that are certain.
+
+    Certain is a packet that is the only one of its key at either point. Without any such, the nth is taken
+    for the nth, of keys that both have as often.
+    """
     group_a, group_b = same.of_a[a.conversation], same.of_b[b.conversation]
     forward_b = b.forward ^ same.turned_b[b.conversation]
     first, second = _side(a, group_a, a.forward), _side(b, group_b, forward_b)
-    certain = only_ones(first, second)
+    certain = _only_ones(first, second)
     told = a.ip_id[certain.a] == b.ip_id[certain.b]
     if len(certain) and told.mean() >= IDS_KEPT:
         first, second = (_with_identification(side) for side in (first, second))
-    return first, second
+        certain = Matches(certain.a[told], certain.b[told])
+    return first, second, certain if len(certain) else _undecided(first, second)
 
 
 def _side(trace: Trace, group: Ints, forward: Bools) -> Side:
@@ -74,38 +84,49 @@ def _with_identification(side: Side) -> Side:
     return replace(side, key=digest(side.key, side.trace.ip_id))
 
 
-def only_ones(a: Side, b: Side) -> Matches:
-    """Matches that are certain: one packet of this key at either point."""
+def _only_ones(a: Side, b: Side) -> Matches:
     import numpy as np
 
-    found = []
-    for side in (a, b):
-        rows = np.flatnonzero(side.group >= 0)
-        key, index, count = np.unique(side.key[rows], return_index=True, return_counts=True)
-        found.append((key[count == 1], rows[index[count == 1]]))
-    (key_a, rows_a), (key_b, rows_b) = found
-    _, at_a, at_b = np.intersect1d(key_a, key_b, assume_unique=True, return_indices=True)
-    return _sorted(a, rows_a[at_a], rows_b[at_b])
+    (key_a, rows_a), (key_b, rows_b) = (_alone(side) for side in (a, b))
+    at = np.searchsorted(key_b, key_a)
+    both = np.flatnonzero(at < len(key_b))
+    both = both[key_b[at[both]] == key_a[both]]
+    return _sorted(a, rows_a[both], rows_b[at[both]])
+
+
+def _alone(side: Side) -> tuple[Words, Ints]:
+    """The keys that one packet has, rising, and which."""
+    import numpy as np
+
+    rows = np.flatnonzero(side.candidates)
+    rows = rows[np.argsort(side.key[rows])]
+    key = side.key[rows]
+    differs = np.concatenate(([True], key[1:] != key[:-1], [True]))
+    alone = differs[1:] & differs[:-1] if len(key) else np.zeros(0, dtype=bool)
+    return key[alone], rows[alone]
 
 
 def _sorted(a: Side, first: Ints, second: Ints) -> Matches:
+    """By a's order: conversation by conversation, as they were captured."""
     import numpy as np
 
-    order = np.argsort(first, kind="stable")
-    order = order[np.argsort(a.group[first[order]], kind="stable")]
-    return Matches(first[order], second[order])
+    partner = np.full(len(a.trace), -1, dtype=np.int64)
+    partner[first] = second
+    rows = np.flatnonzero(partner >= 0)
+    return Matches(rows, partner[rows])
 
 
-def undecided(a: Side, b: Side) -> Matches:
-    """Where no packet is the only one of its key: the nth with the nth, of keys that both have as often."""
+def _undecided(a: Side, b: Side) -> Matches:
     import numpy as np
 
-    first, second = np.flatnonzero(a.group >= 0), np.flatnonzero(b.group >= 0)
+    first, second = np.flatnonzero(a.candidates), np.flatnonzero(b.candidates)
     one, two = _in_turn(a.key[first], b.key[second])
     return _sorted(a, first[one], second[two])
 
 
-def all_matches(a: Side, b: Side, arrival: Ints, *, towards_b: Ints, longest: int) -> Matches:
+def all_matches(
+    a: Side, b: Side, certain: Matches, arrival: Ints, *, towards_b: Ints, longest: int
+) -> Matches:
     """Every packet that both have. Of packets with equal keys each one seen is the latest sent before it.
 
     `arrival` is when each packet of a would be at b by b's clock at the earliest, were it sent toward b, or
@@ -116,10 +137,12 @@ def all_matches(a: Side, b: Side, arrival: Ints, *, towards_b: Ints, longest: in
     import numpy as np
 
     way_a, way_b = towards_b, _ways_of_b(a, b, towards_b)
-    found = []
+    open_a, open_b = a.candidates, b.candidates
+    open_a[certain.a], open_b[certain.b] = False, False
+    found = [(certain.a, certain.b)]
     for sign in (1, 0, -1):
-        first = np.flatnonzero((a.group >= 0) & (way_a == sign))
-        second = np.flatnonzero((b.group >= 0) & (way_b == sign))
+        first = np.flatnonzero(open_a & (way_a == sign))
+        second = np.flatnonzero(open_b & (way_b == sign))
         at_a, at_b = _Seen(a.key[first], arrival[first]), _Seen(b.key[second], b.trace.time[second])
         if sign > 0:
             one, two = _aligned(at_a, at_b, longest)

@@ -49,11 +49,6 @@ PROVEN, LIKELY, PLAUSIBLE = 0.99, 0.95, 0.8
 """Confidence: by bytes that came again or were acknowledged; by captures that dropped nothing; otherwise."""
 _CONFIDENCE = (LIKELY, PROVEN, PROVEN, PROVEN, LIKELY, PLAUSIBLE, LIKELY, LIKELY, 0.0, 0.0, 0.0, 0.0)
 
-TWICE_WITHIN = 1_000_000_000
-"""Nanoseconds within which a packet of the same content and IP identification is the same once more."""
-TWICE_AT_ONCE = 1_000_000
-"""The same where identifications tell nothing (IPv6, zero): a millisecond, as in `tables.sightings`."""
-
 
 @dataclass(frozen=True, eq=False)
 class View:
@@ -138,7 +133,7 @@ def _exceptions(here: View, there: View, meeting: Meeting, rows: Ints) -> Iterat
     arrival = meeting.arrival[rows]
     yield (arrival < there.begin) | (arrival + meeting.spread > there.end), OUTSIDE
     yield _resegmented(here.side, there.side, meeting, rows), CUT
-    yield _again(here.side, meeting.mine)[rows], AGAIN
+    yield here.side.trace.again[rows], AGAIN
 
 
 def _way(here: Side, there: Side, meeting: Meeting, rows: Ints) -> tuple[Ints, Bools]:
@@ -191,31 +186,10 @@ def _downstream(here: View, there: View, meeting: Meeting, rows: Ints) -> Ints:
     carries = here.side.trace.end[rows] > here.side.trace.seq[rows]
     never = bytes_shown.NEVER
     nothing = DROPPED if there.dropped else BEFORE
-    came_again = carries & (shown != never) & (shown <= told)
+    came_again = carries & (shown != never) & (shown <= told) & (shown >= meeting.arrival[rows])
     return np.where(
         carries & (told != never) & (told < shown), ACKNOWLEDGED, np.where(came_again, CAME_AGAIN, nothing)
     )
-
-
-def _again(side: Side, matched: Ints) -> Bools:
-    """Packets that are another one's second sighting or a copy made on the way, the matched one aside."""
-    import numpy as np
-
-    trace = side.trace
-    own = np.where(side.group < 0, trace.conversation, -1)
-    word = digest(trace.content, side.group, own, side.forward, trace.ip_id)
-    order = np.lexsort((trace.time, word))
-    limit = np.where(trace.ip_id[order] > 0, TWICE_WITHIN, TWICE_AT_ONCE)
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (word[order][1:] != word[order][:-1]) | (np.diff(trace.time[order]) > limit[1:])
-    chain = np.empty(len(order), dtype=np.int64)
-    chain[order] = np.cumsum(new) - 1
-    is_matched = np.zeros(len(order), dtype=bool)
-    is_matched[matched] = True
-    has_match = np.bincount(chain, weights=is_matched, minlength=1) > 0
-    first = np.zeros(len(order), dtype=bool)
-    first[order] = new
-    return ~is_matched & (has_match[chain] | ~first) if len(order) else first
 
 
 def _resegmented(here: Side, there: Side, meeting: Meeting, rows: Ints) -> Bools:

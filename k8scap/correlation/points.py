@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from k8scap.correlation.leg import Point
-from k8scap.correlation.trace import trace
+from k8scap.correlation.trace import NEEDED, trace
 from k8scap.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,6 +44,11 @@ def points_of(captures: Sequence[Captured]) -> tuple[list[Point], pd.Index]:
     """
     import pandas as pd
 
+    from k8scap.schema import require
+    from k8scap.tables.segments import COLUMNS_NEEDED
+
+    for capture in captures:
+        require(capture.packets, (*COLUMNS_NEEDED, *NEEDED), what="correlate")
     tables = [
         (point, recording, packets[(packets["point"] == point).to_numpy(dtype=bool)])
         for capture in captures

@@ -138,7 +138,7 @@ def _of_clock(row: Mapping[Any, Any]) -> Iterator[str]:
         f"as long one way as the other; were it not, by up to {row['asymmetry_ms']:.3f} ms otherwise: half "
         "of the fastest round trip between them, and captures cannot tell these apart."
     )
-    if row["drift_ppm"]:
+    if abs(row["drift_ppm"]) > row["drift_error_ppm"]:
         more = "gains" if row["drift_ppm"] > 0 else "loses"
         yield (
             f"{b}'s clock {more} {abs(row['drift_ppm']):.3g} µs a second on {a}'s "

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 TCP, UDP, ICMP = 6, 17, 1
 PROTOCOLS = {TCP: "TCP", UDP: "UDP", ICMP: "ICMP"}
-NEEDED = ("icmp_type", "icmp_code", "ttl", "captured_length", "length")
+NEEDED = ("icmp_type", "icmp_code", "ttl")
+"""Columns of the packets table, beside those of `tables.segments`."""
+AGAIN_WITHIN = (1_000_000_000, 10_000_000, 100_000)
+"""Nanoseconds within which an equal packet is the same once more: with the same timestamp and identification,
+with the same identification only (some senders keep it when they send again, RFC 1122, 3.2.1.5), and where
+identifications tell nothing (IPv6, zero): then two acknowledgments in a row may be equal, too."""
 _MULTIPLIER = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio, which spreads neighbouring numbers
 
 
@@ -77,9 +82,40 @@ class Trace:
 
         return np.searchsorted(self.conversation, np.arange(self.conversations)).astype(np.int64)
 
+    @cached_property
+    def again(self) -> Bools:
+        """Packets that the point saw before: on another interface, before NAT, or copied on the way.
+
+        Equal in content and IP identification, and soon after the first; see `AGAIN_WITHIN`.
+        """
+        import numpy as np
+
+        told_apart = self.protocol == TCP  # by their content; other packets of two conversations may be alike
+        apart = np.where(told_apart, -1, 2 * self.conversation + self.forward)
+        word = digest(self.content, self.ip_id, apart)
+        alike = _not_alone(word)
+        alike = alike[np.lexsort((self.time[alike], word[alike]))]
+        word, time = word[alike], self.time[alike]
+        telling = self.ip_id[alike] > 0
+        within = np.where(telling, np.where(self.tsval[alike] >= 0, *AGAIN_WITHIN[:2]), AGAIN_WITHIN[2])
+        answer = np.zeros(len(self), dtype=bool)
+        answer[alike[1:]] = (word[1:] == word[:-1]) & (np.diff(time) <= within[1:])
+        return answer
+
     def take(self, rows: Ints | Bools) -> Trace:
         """Some of the packets, renumbering nothing."""
         return Trace(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def _not_alone(word: Words) -> Ints:
+    """Rows whose word another row has too."""
+    import numpy as np
+
+    order = np.argsort(word)
+    differs = np.ones(len(order) + 1, dtype=bool)
+    differs[1:-1] = word[order][1:] != word[order][:-1]
+    rows: Ints = order[~(differs[1:] & differs[:-1])]
+    return rows
 
 
 def digest(*keys: Ints | Words | Bools) -> Words:
@@ -97,13 +133,10 @@ def trace(packets: pd.DataFrame, heads: Callable[[pd.DataFrame], Words], address
     """One point's packets as a `Trace`.
 
     `heads` gives a hash of the first payload bytes for rows of UDP; `addresses` are those of all points.
-    Fragments behind the first, and what is neither TCP, UDP nor ICMP, are left out. Raises SchemaError.
+    Fragments behind the first, and what is neither TCP, UDP nor ICMP, are left out.
     """
     import numpy as np
 
-    from k8scap.schema import require
-
-    require(packets, NEEDED, what="correlate")
     tcp, udp, icmp = _tcp(packets), _udp(packets, heads), _icmp(packets)
     parts = [part for part in (tcp, udp, icmp) if len(part["row"])] or [tcp]
     first = np.cumsum([0, *(part["conversation"].max(initial=-1) + 1 for part in parts)])

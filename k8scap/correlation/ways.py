@@ -45,7 +45,7 @@ def _by_time(a: Side, b: Side, matches: Matches, groups: int) -> Ints:
 
     group, forward = a.group[matches.a], a.forward[matches.a]
     apart = b.trace.time[matches.b] - a.trace.time[matches.a]
-    order = np.lexsort((a.trace.time[matches.a], group))
+    order = np.argsort(group, kind="stable")  # they stand nearly so, and in order of time
     group, forward, apart = group[order], forward[order], apart[order]
     turn = (group[1:] == group[:-1]) & (forward[1:] != forward[:-1])
     longer = np.where(forward[1:], 1, -1) * (apart[1:] - apart[:-1])
