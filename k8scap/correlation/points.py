@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from k8scap.correlation.leg import Point
 from k8scap.correlation.trace import NEEDED, trace
-from k8scap.errors import UsageError
+from k8scap.errors import UnreadableFileError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Captured(Protocol):
 def points_of(captures: Sequence[Captured]) -> tuple[list[Point], pd.Index]:
     """Every capture's points under names of their own, and the addresses that their traces count in.
 
-    Raises UsageError where there are fewer than two, and SchemaError.
+    Raises UsageError where there are fewer than two, SchemaError, and UnreadableFileError.
     """
     import pandas as pd
 
@@ -119,8 +119,16 @@ def _heads(recording: Recording, rows: pd.DataFrame) -> Words:
     ports = np.stack([integers(rows[name], absent=-1) for name in ("src_port", "dst_port")], axis=1)
     length = integers(rows["payload_length"], absent=-1)
     heads = np.zeros(len(rows), dtype=np.uint64)
-    if len(rows):
+    if not len(rows):
+        return heads
+    try:
         heads[order] = payload_heads(
             recording.files, number=number[order], ports=ports[order], payload_length=length[order]
         )
+    except OSError as error:
+        raise UnreadableFileError(
+            f"{error.filename} cannot be read: {error.strerror}.",
+            path=str(error.filename),
+            next_step="load it from where it is.",
+        ) from None
     return heads

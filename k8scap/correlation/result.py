@@ -126,10 +126,13 @@ def _of_path(row: Mapping[Any, Any]) -> str:
 
 def _of_clock(row: Mapping[Any, Any]) -> Iterator[str]:
     a, b = row["point_a"], row["point_b"]
+    if row["middle"] is None or row["middle"] != row["middle"]:
+        yield f"Which way packets pass {a} and {b} cannot be told, nor how far apart their clocks are."
+        return
     if row["offset_ms"] != row["offset_ms"]:
         yield (
-            f"Clocks of {a} and {b}: nobody can know, as packets passed in one direction only; "
-            "delays are counted from the fastest packet's."
+            f"How far apart the clocks of {a} and {b} are cannot be told: packets passed in one direction only."
+            " Delays are counted from the fastest packet's."
         )
         return
     way = "ahead of" if row["offset_ms"] >= 0 else "behind"

@@ -1,4 +1,4 @@
-"""Two points of the lab, held against the link's log: clocks set wrong on purpose, losses placed, NAT seen through."""
+"""Two points of the lab, held against the link's log: clocks set wrong, losses placed, NAT seen through."""
 
 from __future__ import annotations
 
