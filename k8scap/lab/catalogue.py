@@ -32,6 +32,7 @@ CATALOGUE: Mapping[str, Entry] = {
     "checksum-offload": Entry(
         line="a pod captured before its checksums are computed: half of all look wrong"
     ),
+    "asymmetric-path": Entry(line="nothing wrong, but slower one way than the other; captured at both ends"),
     "clean": Entry(line="ordinary traffic, and nothing wrong with it"),
     "connection-refused": Entry(
         line="a port where nobody listens: each attempt is answered with a reset",
@@ -161,6 +162,11 @@ CATALOGUE: Mapping[str, Entry] = {
         causes=("tail-loss",),
     ),
     "super-packets": Entry(line="a pod's upload captured before it is cut into segments"),
+    "two-points": Entry(
+        line="an upload and a download over a path that loses packets both ways; captured at both ends",
+        rule="packet-loss",
+        causes=("lossy-path",),
+    ),
 }
 
 SCENARIOS: Mapping[str, str] = {name: entry.line for name, entry in sorted(CATALOGUE.items())}

@@ -6,7 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from k8scap.lab.catalogue import parts
-from k8scap.lab.scenarios import artefacts, connecting, disorder, established, first, servers
+from k8scap.lab.scenarios import artefacts, connecting, disorder, established, first, points, servers
 from k8scap.lab.scenarios.scenario import Fault, Scenario, staged
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {
     **artefacts.BUILDERS,
     **servers.BUILDERS,
 }
+_BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {**first.BUILDERS, **points.BUILDERS}
 
 
 def draw(name: str, *, seed: int) -> Scenario:
