@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "Scenario", "draw"]
 
 _BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {
-    **first.BUILDERS,
-    **connecting.BUILDERS,
-    **established.BUILDERS,
-    **disorder.BUILDERS,
     **artefacts.BUILDERS,
+    **connecting.BUILDERS,
+    **disorder.BUILDERS,
+    **established.BUILDERS,
+    **first.BUILDERS,
+    **points.BUILDERS,
     **servers.BUILDERS,
 }
-_BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {**first.BUILDERS, **points.BUILDERS}
 
 
 def draw(name: str, *, seed: int) -> Scenario:
