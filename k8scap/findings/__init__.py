@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from k8scap.findings.case import PACKET_COLUMNS, Case
 from k8scap.findings.connection_refused import connection_refused
+from k8scap.findings.dns_failure import dns_failure
+from k8scap.findings.dns_search_waste import dns_search_waste
 from k8scap.findings.dns_timeout import dns_timeout
 from k8scap.findings.packet_loss import packet_loss
 from k8scap.findings.slow_reader import slow_reader
@@ -26,6 +28,8 @@ RULES: tuple[Callable[[Case], list[Finding]], ...] = (
     slow_reader,
     connection_refused,
     dns_timeout,
+    dns_failure,
+    dns_search_waste,
 )
 
 

@@ -35,9 +35,24 @@ CATALOGUE: Mapping[str, Entry] = {
         rule="connection-refused",
         causes=("nothing-listening",),
     ),
+    "conntrack-race": Entry(
+        line="A and AAAA leave one socket together, one of the two is lost: the client waits it out",
+        rule="dns-timeout",
+        causes=("conntrack-race",),
+    ),
+    "dns-nxdomain-once": Entry(line="a name that does not exist, asked for once"),
+    "dns-servfail": Entry(
+        line="names about which the resolver answers that it failed, or that it refuses",
+        rule="dns-failure",
+    ),
     "dns-timeout": Entry(
         line="a name whose lookups get no answer: question or answer is lost on the way",
         rule="dns-timeout",
+    ),
+    "ndots-storm": Entry(
+        line="names outside the cluster, asked with every suffix of the search list before as they are",
+        rule="dns-search-waste",
+        causes=("ndots",),
     ),
     "packet-loss": Entry(
         line="an upload, and small requests beside it, over a path that loses data segments",

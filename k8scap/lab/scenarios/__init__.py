@@ -6,7 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from k8scap.lab.catalogue import parts
-from k8scap.lab.scenarios import first
+from k8scap.lab.scenarios import first, names
 from k8scap.lab.scenarios.scenario import Fault, Scenario, staged
 
 if TYPE_CHECKING:
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Fault", "Scenario", "draw"]
 
-_BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {**first.BUILDERS}
+_BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {
+    **first.BUILDERS,
+    **names.BUILDERS,
+}
 
 
 def draw(name: str, *, seed: int) -> Scenario:
