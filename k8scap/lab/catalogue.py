@@ -49,6 +49,21 @@ CATALOGUE: Mapping[str, Entry] = {
         line="a name whose lookups get no answer: question or answer is lost on the way",
         rule="dns-timeout",
     ),
+    "expired-certificate": Entry(
+        line="a server whose certificate has expired: clients end the handshake",
+        rule="tls-failure",
+        causes=("expired-certificate",),
+    ),
+    "grpc-errors": Entry(
+        line="calls of gRPC that fail with a status",
+        rule="http-errors",
+    ),
+    "http-errors": Entry(
+        line="a path that a server answers with 5xx again and again",
+        rule="http-errors",
+    ),
+    "idle-grpc": Entry(line="a gRPC connection on which only PINGs pass"),
+    "long-poll": Entry(line="requests that wait for news, beside others that are answered at once"),
     "ndots-storm": Entry(
         line="names outside the cluster, asked with every suffix of the search list before as they are",
         rule="dns-search-waste",
@@ -68,6 +83,11 @@ CATALOGUE: Mapping[str, Entry] = {
         line="answers that the server thinks about for hundreds of milliseconds",
         rule="slow-server",
         causes=("slow-application",),
+    ),
+    "tls-failure": Entry(
+        line="handshakes that fail: unknown authority, no common version, no such host, or no TLS at all",
+        rule="tls-failure",
+        causes=("unknown-ca", "tls-version-mismatch", "sni-mismatch", "plain-http-on-tls-port"),
     ),
 }
 

@@ -6,7 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from k8scap.lab.catalogue import parts
-from k8scap.lab.scenarios import first, names
+from k8scap.lab.scenarios import applications, first, names
 from k8scap.lab.scenarios.scenario import Fault, Scenario, staged
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "Scenario", "draw"]
 
 _BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {
+    **applications.BUILDERS,
     **first.BUILDERS,
     **names.BUILDERS,
 }
