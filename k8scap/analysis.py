@@ -394,6 +394,7 @@ def diagnose(cap: Capture) -> list[Finding]:
             retransmissions=cap.retransmissions,
             exchanges=cap.exchanges,
             lookups=cap.lookups,
+            requests=cap.requests,
             quality=cap.quality,
             manifests=cap.manifests,
             names=cap.names,

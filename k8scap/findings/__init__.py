@@ -9,9 +9,11 @@ from k8scap.findings.connection_refused import connection_refused
 from k8scap.findings.dns_failure import dns_failure
 from k8scap.findings.dns_search_waste import dns_search_waste
 from k8scap.findings.dns_timeout import dns_timeout
+from k8scap.findings.http_errors import http_errors
 from k8scap.findings.packet_loss import packet_loss
 from k8scap.findings.slow_reader import slow_reader
 from k8scap.findings.slow_server import slow_server
+from k8scap.findings.tls_failure import tls_failure
 from k8scap.findings.verdict import order
 from k8scap.schema import require
 
@@ -30,6 +32,8 @@ RULES: tuple[Callable[[Case], list[Finding]], ...] = (
     dns_timeout,
     dns_failure,
     dns_search_waste,
+    tls_failure,
+    http_errors,
 )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PACKET_COLUMNS = (
     *("number", "time", "point", "protocol", "stream", "src", "dst", "src_port", "dst_port"),
-    *("ip_id", "icmp_type", "icmp_code", "tcp_flags", "window", "payload_length"),
+    *("ip_id", "icmp_type", "icmp_code", "tcp_flags", "seq", "window", "payload_length"),
     *("keep_alive", "zero_window", "zero_window_probe", "window_full"),
 )
 """What the rules ask of the packets table."""
@@ -37,6 +37,7 @@ class Case:
     retransmissions: pd.DataFrame
     exchanges: pd.DataFrame
     lookups: pd.DataFrame
+    requests: pd.DataFrame
     quality: Quality
     manifests: tuple[Manifest, ...]
     names: Names
@@ -49,7 +50,10 @@ class Case:
 
     def at(self, point: str) -> Case:
         """The same, of one capture point only, with that point's quality."""
-        tables = ("packets", "conversations", "round_trips", "retransmissions", "exchanges", "lookups")
+        tables = (
+            *("packets", "conversations", "round_trips", "retransmissions", "exchanges", "lookups"),
+            "requests",
+        )
         here: dict[str, Any] = {name: _at(getattr(self, name), point) for name in tables}
         manifests = tuple(m for m in self.manifests if m.point == point)
         if len(self.points) > 1:

@@ -13,7 +13,7 @@ from k8scap.findings.case import printable, socket_address
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.groups import largest, like, many_more
 from k8scap.findings.intervals import union_seconds
-from k8scap.findings.steps import inside, logs_of
+from k8scap.findings.steps import all_of, inside, logs_of
 from k8scap.findings.verdict import found, not_judged, ruled_out
 
 if TYPE_CHECKING:
@@ -33,12 +33,22 @@ THRESHOLDS = {
 }
 PROTOCOLS = ("HTTP/1", "HTTP/2", "gRPC")
 _SERVER = ["dst", "dst_port"]
-_GRPC_SERVERS = {2, 4, 12, 13, 14, 15}  # UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS
+_GRPC_SERVERS = {
+    2,
+    4,
+    12,
+    13,
+    14,
+    15,
+}  # UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS
 _GRPC_TOO_MANY = 8  # RESOURCE_EXHAUSTED
 _GRPC_INNOCENT = {0, 1}  # OK; CANCELLED: the client lost interest
 _TOO_MANY = 429
 _PATTERNS_SHOWN = 3
-_VARIABLE = re.compile(r"(?<=/)(?:\d+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-f]{16,})(?=/|$)")
+_SAFE = ("GET", "HEAD")  # RFC 9110, 9.2.1
+_VARIABLE = re.compile(
+    r"(?<=/)(?:\d+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-f]{16,})(?=/|$)"
+)
 
 
 def http_errors(case: Case) -> list[Finding]:
@@ -130,15 +140,19 @@ def _severity(count: int, total: int) -> Severity:
 def _title(server: str, rows: pd.DataFrame, shown: pd.DataFrame) -> str:
     said = _labels(shown).value_counts()
     codes = ", ".join(f"{printable(str(code))} ({count:,})" for code, count in said.items())
-    asked = rows.groupby(["method", "pattern"]).size()
-    worst = shown.groupby(["method", "pattern"]).size().sort_values(ascending=False, kind="stable")
-    parts = [
-        f"{printable(f'{key[0]} {key[1]}'.strip())} {count:,} of {asked[key]:,}"
-        for key, count in worst[:_PATTERNS_SHOWN].items()
-    ]
+    asked, worst = (_paths(table).value_counts() for table in (rows, shown))
+    names = [str(path) for path in worst.index[:_PATTERNS_SHOWN]]
+    parts = [f"{printable(path)} {worst[path]:,} of {asked[path]:,}" for path in names]
     more = len(worst) - _PATTERNS_SHOWN
     rest = f" and {more:,} more paths" if more > 0 else ""
-    return f"{server} answered {len(shown):,} of {len(rows):,} requests with {codes}: {', '.join(parts)}{rest}"
+    return (
+        f"{server} answered {len(shown):,} of {len(rows):,} requests with {codes}: {', '.join(parts)}{rest}"
+    )
+
+
+def _paths(rows: pd.DataFrame) -> pd.Series:
+    paths: pd.Series = (rows["method"].astype("object") + " " + rows["pattern"]).str.strip()
+    return paths
 
 
 def _labels(shown: pd.DataFrame) -> pd.Series:
@@ -149,8 +163,8 @@ def _labels(shown: pd.DataFrame) -> pd.Series:
 
 
 def _causes(shown: pd.DataFrame) -> tuple[str, ...]:
-    protocol, status = shown.groupby(["protocol", "status"], observed=True).size().idxmax()
-    known = _GRPC_CAUSES if protocol == "gRPC" and len(status) < 3 else _HTTP_CAUSES
+    status = str(shown["status"].value_counts().index[0])
+    known = _GRPC_CAUSES if len(status) < 3 else _HTTP_CAUSES
     return known.get(status, ("application-error",) if status[:1] == "5" else ("wrong-request",))
 
 
@@ -173,12 +187,12 @@ _GRPC_CAUSES: dict[str, tuple[str, ...]] = {
 
 
 def _next_step(case: Case, first: pd.Series) -> str:
-    """The server's own log where its pod is known; else the same request once more."""
+    """The server's own log where its pod is known; else what changes nothing once more, or the whole table."""
     if step := logs_of(case, first["dst"], time=first["time"]):
         return step
-    address, port = socket_address(first["dst"], first["dst_port"]), int(first["dst_port"])
-    if first["protocol"] != "HTTP/1":
-        return inside(case, ["ss", "-tin", "dst", str(first["dst"]), "and", "dport", "=", f":{port}"])
+    if first["protocol"] != "HTTP/1" or first["method"] not in _SAFE:
+        return all_of(case, "requests")
     host = ["-H", f"Host: {first['host']}"] if first["host"] else []
-    url = f"http://{address}{printable(str(first['target'])).partition('?')[0]}"
-    return inside(case, ["curl", "-sS", "-i", "-X", str(first["method"]) or "GET", *host, "--", url])
+    path = str(first["target"]).partition("?")[0]
+    url = f"http://{socket_address(first['dst'], first['dst_port'])}{path}"
+    return inside(case, ["curl", "-sS", "-i", *host, "--", url])

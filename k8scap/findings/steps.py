@@ -67,6 +67,11 @@ def _named(case: Case, address: object, kind: str, time: datetime) -> NameEntry 
 
 def all_conversations(case: Case) -> str:
     """The whole table of this capture, for a spreadsheet."""
+    return all_of(case, "conversations")
+
+
+def all_of(case: Case, table: str) -> str:
+    """A whole table of this capture, for a spreadsheet."""
     manifest = case.manifest
     files = [f.name for f in manifest.files] if manifest else []
-    return shlex.join(["k8scap", "conversations", *(files or [f"{case.point}.pcap"]), "--format", "csv"])
+    return shlex.join(["k8scap", table, *(files or [f"{case.point}.pcap"]), "--format", "csv"])

@@ -18,7 +18,7 @@ _SERVER = ["dst", "dst_port"]
 
 
 def handshakes(case: Case) -> pd.DataFrame:
-    """The requests table's TLS handshakes, and requests in plain HTTP to a port of TLS, with two columns more.
+    """The requests table's TLS handshakes, and plain HTTP to a port of TLS, with two columns more.
 
     `ended` is when its conversation's last packet came; `outcome` is one of
     `alert`: one side said in the clear what is wrong (`error`);
@@ -65,7 +65,7 @@ def _plain(requests: pd.DataFrame, tls: pd.DataFrame) -> pd.DataFrame:
 
 
 def _closed_by(case: Case, rows: pd.DataFrame) -> pd.Series:
-    """"client", "server" or "" (nobody): who first sent a FIN or RST on each conversation."""
+    """Who first sent a FIN or RST on each conversation: "client", "server", or nobody ("")."""
     tcp = case.tcp[case.tcp["stream"].isin(rows["stream"])]
     closing = tcp[has_any(tcp, FIN | RST)].drop_duplicates("stream").astype({"src": "object"})
     src = rows["stream"].map(closing.set_index("stream")["src"])

@@ -32,7 +32,15 @@ def loud(findings: list[Finding]) -> list[str]:
 
 def with_names(wire: Wire, *entries: NameEntry) -> list[Finding]:
     cap = wire.load()
-    tables = ("packets", "conversations", "round_trips", "retransmissions", "exchanges", "lookups")
+    tables = (
+        "packets",
+        "conversations",
+        "round_trips",
+        "retransmissions",
+        "exchanges",
+        "lookups",
+        "requests",
+    )
     parts = {name: getattr(cap, name) for name in (*tables, "quality", "manifests")}
     return judge(Case(**parts, names=Names(entries)))
 
