@@ -187,7 +187,7 @@ _GRPC_CAUSES: dict[str, tuple[str, ...]] = {
 
 
 def _next_step(case: Case, first: pd.Series) -> str:
-    """The server's own log where its pod is known; else what changes nothing once more, or the whole table."""
+    """The server's own log where its pod is known; else the request again where that is safe."""
     if step := logs_of(case, first["dst"], time=first["time"]):
         return step
     if first["protocol"] != "HTTP/1" or first["method"] not in _SAFE:

@@ -1,7 +1,7 @@
 """tls-failure: handshakes that ended before any application's data, and requests to a port of TLS without it.
 
-What is wrong is said by the alert (RFC 8446, 6). From TLS 1.3 on the client's alert about a certificate is
-encrypted, and so is the certificate: that the client ended the handshake can be seen, why only guessed.
+What is wrong is said by the alert (RFC 8446, 6). From TLS 1.3 on certificates are encrypted, and so may be
+the client's alert about one (OpenSSL's is not, Go's is): that it ended the handshake is then seen, not why.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ def handshakes(case: Case) -> pd.DataFrame:
 
     `ended` is when its conversation's last packet came; `outcome` is one of
     `alert`: one side said in the clear what is wrong (`error`);
-    `rejected`: the client ended a TLS 1.3 handshake after it saw the certificate. Its alert is encrypted, but
-    it sent less than a Finished message, which is `FINISHED_BYTES` long at the least (RFC 8446, 4.4.4, 5.2:
+    `rejected`: the client ended a TLS 1.3 handshake after the server's hello. Its alert was encrypted, but it
+    sent less than a Finished message, which is `FINISHED_BYTES` long at the least (RFC 8446, 4.4.4, 5.2:
     record header, type, 4 bytes and 32 of a SHA-256, tag), and closed;
     `closed`: the server closed without an answer; `plain`: the request was not TLS; `abandoned`: the client
     closed without a word; `pending`: the capture ended before; `done`: none of these.

@@ -23,18 +23,19 @@ _GRPC_ERRORS = {4: "DEADLINE_EXCEEDED", 8: "RESOURCE_EXHAUSTED", 13: "INTERNAL",
 
 
 def _expired_certificate(random: Random, seed: int) -> Fault:
-    """TLS 1.2, in which certificates can be read: from 1.3 on they are encrypted."""
+    """TLS 1.2, in which certificates can be read, or 1.3, in which only OpenSSL's alert can."""
     del seed
+    highest: Version = random.choice(["TLSv1.2", "TLSv1.3"])
     port, times = random.choice(_HTTPS), random.randrange(3, 9)
     asking = SecureRequests(
-        host=_SHOP, port=port, times=times, gap_s=between(random, 0.05, 0.3), highest="TLSv1.2"
+        host=_SHOP, port=port, times=times, gap_s=between(random, 0.05, 0.3), highest=highest
     )
     return Fault(
         rtt_ms=between(random, 1, 40),
         workers=[worker(random, "shop", asking)],
         services=[SecureServer(name="shop", port=port, certificate="expired")],
         records={_SHOP: SERVER},
-        parameters={"port": port, "times": times},
+        parameters={"port": port, "times": times, "version": highest},
     )
 
 
