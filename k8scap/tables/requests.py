@@ -97,9 +97,10 @@ def _of_conversations(told: pd.DataFrame) -> Iterator[tuple[str, Request]]:
 
 
 def _readers() -> tuple[Reader, ...]:
-    from k8scap.tables.application import http1, tls
+    from k8scap.tables.application import http1, http2, kafka, mongodb, mysql, postgresql, redis, tls
 
-    return (http1.requests_of, tls.requests_of)
+    spoken = (http1, http2, tls, postgresql, mysql, redis, mongodb, kafka)
+    return tuple(protocol.requests_of for protocol in spoken)
 
 
 def _conversations(told: pd.DataFrame) -> dict[tuple[str, int], list[Frame]]:
@@ -138,8 +139,9 @@ def _table(packets: pd.DataFrame, points: Sequence[str], found: Sequence[Request
     chosen = [found[i] for i in order.tolist()]
     protocols = [request.protocol for request in chosen]
     streams = places.stream[asked]
+    turned = np.array([request.turned for request in chosen], bool)
     values: dict[str, Any] = {
-        **places.columns.take(asked).columns(),
+        **places.columns.take(asked).turned(turned).columns(),
         **{name: [getattr(request, name) for request in chosen] for name in _TEXTS},
         "stream": np.where(streams < 0, ABSENT, streams),
         "time": places.time[asked],

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from k8scap.parser.records.extract import write_frames
+from k8scap.parser.records import extract
 from k8scap.parser.reference.dissect import read_fields
 from k8scap.parser.source import Source
 from k8scap.recording import Recording
@@ -35,7 +35,7 @@ def read_fields_of(
     folder = Path(tempfile.mkdtemp(prefix="k8scap-"))
     try:
         few = folder / "few.pcapng"
-        if write_frames(few, source.files, numbers) < len(numbers):
+        if extract.write_frames(few, source.files, numbers) < len(numbers):
             return None
         told = read_fields(Source(Recording((few,))), names, where=where, decode_as=decode_as)
         told.index = told.index.map(lambda place: int(numbers[place - 1])).rename("number")

@@ -32,15 +32,15 @@ FIELDS = (
     "tls.handshake.type", "tls.handshake.version", "tls.handshake.extensions.supported_version",
     "tls.handshake.extensions_server_name", "tls.handshake.certificate",
     "tls.alert_message.level", "tls.alert_message.desc",
-    "pgsql.frontend", "pgsql.type", "pgsql.query", "pgsql.code", "pgsql.message",
-    "mysql.command", "mysql.query", "mysql.response_code", "mysql.error_code", "mysql.sqlstate",
+    "http2.rst_stream.error",
+    "pgsql.frontend", "pgsql.type", "pgsql.query", "pgsql.statement", "pgsql.code", "pgsql.message",
+    "mysql.packet_number", "mysql.user", "mysql.command", "mysql.query", "mysql.error_code", "mysql.sqlstate",
     "mysql.error.message",
     "resp.array.length", "resp.bulk_string.length", "resp.bulk_string.value", "resp.string", "resp.error",
     "resp.integer",
-    "mongo.opcode", "mongo.request_id", "mongo.response_to", "mongo.full_collection_name",
-    "mongo.element.name", "mongo.element.value.string", "mongo.element.value.int",
-    "kafka.api_key", "kafka.correlation_id", "kafka.topic_name", "kafka.error", "kafka.request_frame",
-    "kafka.response_frame",
+    "mongo.request_id", "mongo.response_to", "mongo.full_collection_name", "mongo.element.name",
+    "mongo.element.type", "mongo.element.value.string", "mongo.element.value.int",
+    "kafka.request_key", "kafka.api_key", "kafka.correlation_id", "kafka.topic_name", "kafka.error",
 )  # fmt: skip
 """What all protocols' readers want: one conversation may speak several, as TLS behind a PostgreSQL hello."""
 

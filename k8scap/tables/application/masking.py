@@ -20,9 +20,10 @@ _SQL = re.compile(
     r"|[-+]?(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+)\w*",
     re.DOTALL,
 )
+_LINE_END = re.compile(r"\\[rn]")
 _ESCAPED_QUOTE = re.compile(r"\\['\"]")
 _FIRST_QUOTE = re.compile(r"['\"]")
-_QUOTED = re.compile(r"'[^']*(?:'|\Z)|\"[^\"]*(?:\"|\Z)|`[^`]*(?:`|\Z)|«[^»]*(?:»|\Z)")
+_QUOTED = re.compile(r"'.*'|\".*\"|`.*`|«.*»|['\"`«].*", re.DOTALL)
 
 
 def printable(text: str, *, longest: int = LONGEST) -> str:
@@ -53,6 +54,7 @@ def statement(sql: str, *, strings_in_double_quotes: bool = False) -> str:
     Double quotes are identifiers' in standard SQL, and strings' in MySQL. Whether a backslash escapes a quote
     depends on the server's settings: from such a statement's first quote on nothing is shown.
     """
+    sql = _LINE_END.sub("\n", sql)  # as Wireshark prints it: else a comment would never end
     rest = ""
     if _ESCAPED_QUOTE.search(sql) and (quote := _FIRST_QUOTE.search(sql)):
         sql, rest = sql[: quote.start()], HIDDEN
@@ -67,6 +69,23 @@ def statement(sql: str, *, strings_in_double_quotes: bool = False) -> str:
     return " ".join(_SQL.sub(shown, sql).split()) + rest
 
 
+KEYLESS = frozenset(
+    {
+        "ACL", "AUTH", "CLIENT", "CLUSTER", "CONFIG", "ECHO", "EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO",
+        "FCALL", "FUNCTION", "HELLO", "MIGRATE", "MONITOR", "PING", "REPLICAOF", "SCRIPT", "SELECT",
+        "SENTINEL", "SLAVEOF",
+    }
+)  # fmt: skip
+"""Redis commands whose first argument is no key."""
+
+
+def arguments(command: str, given: str) -> str:
+    """A Redis command's arguments: the first one, its key, is shown, the others are `?`."""
+    words = given.split(" ") if given else []
+    shown = [] if command in KEYLESS else words[:1]
+    return " ".join(shown + ["?"] * (len(words) > len(shown)))
+
+
 def message(text: str) -> str:
-    """A server's complaint, without the values that it quotes."""
+    """A server's complaint, without what it quotes: all from the first quotation mark to the last."""
     return _QUOTED.sub("?", text)

@@ -46,7 +46,7 @@ class Request:
     """A request and what came of it; as in the columns of the requests table, not yet masked.
 
     `response` is `UNANSWERED` where there is none; times are nanoseconds since 1970, None where there are
-    none.
+    none. `turned` says that the frame is the answerer's: it answers what nobody asked.
     """
 
     protocol: str
@@ -61,6 +61,7 @@ class Request:
     not_after: int | None = None
     retries: int = 0
     wasted: int = 0
+    turned: bool = False
 
     def answer(self, frame: int, status: str, error: str = "") -> None:
         self.response, self.status, self.error = frame, status, error

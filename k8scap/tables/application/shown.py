@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from k8scap.tables.application.masking import message, path, printable, statement
+from k8scap.tables.application.masking import arguments, message, path, printable, statement
 
 if TYPE_CHECKING:
     from k8scap.tables.application.request import Request
@@ -20,6 +20,8 @@ def show(request: Request, *, masked: bool) -> None:
     if masked and request.protocol in _SQL:
         double = request.protocol == "MySQL"
         request.target = statement(request.target, strings_in_double_quotes=double)
+    if masked and request.protocol == "Redis":
+        request.target = arguments(request.method, request.target)
     if masked:
         request.error = message(request.error)
     for name in ("method", "target", "host", "status", "error"):
