@@ -417,6 +417,7 @@ def diagnose(cap: Capture) -> list[Finding]:
             duplicates=cap.duplicates,
             exchanges=cap.exchanges,
             lookups=cap.lookups,
+            requests=cap.requests,
             quality=cap.quality,
             manifests=cap.manifests,
             names=cap.names,

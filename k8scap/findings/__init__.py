@@ -12,10 +12,13 @@ from k8scap.findings.connection_churn import connection_churn
 from k8scap.findings.connection_refused import connection_refused
 from k8scap.findings.connection_reset import connection_reset
 from k8scap.findings.delayed_ack import delayed_ack
+from k8scap.findings.dns_failure import dns_failure
+from k8scap.findings.dns_search_waste import dns_search_waste
 from k8scap.findings.dns_timeout import dns_timeout
 from k8scap.findings.duplicate_capture import duplicate_capture
 from k8scap.findings.duplicate_packets import duplicate_packets
 from k8scap.findings.half_open import half_open
+from k8scap.findings.http_errors import http_errors
 from k8scap.findings.listen_queue_overflow import listen_queue_overflow
 from k8scap.findings.mtu_black_hole import mtu_black_hole
 from k8scap.findings.packet_loss import packet_loss
@@ -23,6 +26,7 @@ from k8scap.findings.reordering import reordering
 from k8scap.findings.slow_reader import slow_reader
 from k8scap.findings.slow_server import slow_server
 from k8scap.findings.super_packets import super_packets
+from k8scap.findings.tls_failure import tls_failure
 from k8scap.findings.verdict import order
 from k8scap.schema import require
 
@@ -52,6 +56,10 @@ RULES: tuple[Callable[[Case], list[Finding]], ...] = (
     checksum_offload,
     duplicate_capture,
     super_packets,
+    dns_failure,
+    dns_search_waste,
+    tls_failure,
+    http_errors,
 )
 
 

@@ -26,7 +26,7 @@ PACKET_COLUMNS = (
 
 _TABLES = (
     *("packets", "conversations", "round_trips", "retransmissions", "reorderings", "duplicates"),
-    *("exchanges", "lookups"),
+    *("exchanges", "lookups", "requests"),
 )
 
 
@@ -45,6 +45,7 @@ class Case:
     duplicates: pd.DataFrame
     exchanges: pd.DataFrame
     lookups: pd.DataFrame
+    requests: pd.DataFrame
     quality: Quality
     manifests: tuple[Manifest, ...]
     names: Names

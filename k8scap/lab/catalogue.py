@@ -43,12 +43,41 @@ CATALOGUE: Mapping[str, Entry] = {
         line="a server that computes with a small CPU quota, captured beside it: its cgroup tells",
         rule="slow-server",
         causes=("cpu-throttling",),
+    "conntrack-race": Entry(
+        line="A and AAAA leave one socket together, one of the two is lost: the client waits it out",
+        rule="dns-timeout",
+        causes=("conntrack-race",),
+    ),
+    "dns-nxdomain-once": Entry(line="a name that does not exist, asked for once"),
+    "dns-servfail": Entry(
+        line="names about which the resolver answers that it failed, or that it refuses",
+        rule="dns-failure",
     ),
     "dns-timeout": Entry(
         line="a name whose lookups get no answer: question or answer is lost on the way",
         rule="dns-timeout",
     ),
     "duplicate-capture": Entry(line="a pod captured on all interfaces of its host: every packet twice"),
+    "expired-certificate": Entry(
+        line="a server whose certificate has expired: clients end the handshake",
+        rule="tls-failure",
+        causes=("expired-certificate",),
+    ),
+    "grpc-errors": Entry(
+        line="calls of gRPC that fail with a status",
+        rule="http-errors",
+    ),
+    "http-errors": Entry(
+        line="a path that a server answers with 5xx again and again",
+        rule="http-errors",
+    ),
+    "idle-grpc": Entry(line="a gRPC connection on which only PINGs pass"),
+    "long-poll": Entry(line="requests that wait for news, beside others that are answered at once"),
+    "ndots-storm": Entry(
+        line="names outside the cluster, asked with every suffix of the search list before as they are",
+        rule="dns-search-waste",
+        causes=("ndots",),
+    ),
     "packet-loss": Entry(
         line="an upload, and small requests beside it, over a path that loses data segments",
         rule="packet-loss",
@@ -166,6 +195,10 @@ CATALOGUE: Mapping[str, Entry] = {
         line="an upload and a download over a path that loses packets both ways; captured at both ends",
         rule="packet-loss",
         causes=("lossy-path",),
+    "tls-failure": Entry(
+        line="handshakes that fail: unknown authority, no common version, no such host, or no TLS at all",
+        rule="tls-failure",
+        causes=("unknown-ca", "tls-version-mismatch", "sni-mismatch", "plain-http-on-tls-port"),
     ),
 }
 
