@@ -175,11 +175,11 @@ def _multiples(step: float) -> Any:
     return MultipleLocator(step)
 
 
-def headline(ax: Axes, text: str, *, width: int = 94) -> None:
+def headline(ax: Axes, text: str, *, width: int = 94, pad: float | None = None) -> None:
     """The title: what is seen, in words, broken where a line would leave the picture."""
     from textwrap import fill
 
-    ax.set_title(fill(text, width, break_long_words=False), loc="left")
+    ax.set_title(fill(text, width, break_long_words=False), loc="left", pad=pad)
 
 
 def beside(ax: Axes, row: float, words: str) -> None:
