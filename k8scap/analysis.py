@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from k8scap.model import Finding, Manifest, Quality
     from k8scap.names import Given
+    from k8scap.parser.beginnings import Beginnings
     from k8scap.recording import Recording
+    from k8scap.tables.replay import Replay
 
 _DNS = ("dns.id", "dns.flags.response", "dns.qry.name", "dns.qry.type", "dns.flags.rcode")
 
@@ -100,7 +102,7 @@ class Capture:
         packets = self.packets  # reading them is what finds out where files break off
         _ = self.names  # so is learning names, of what could not be learnt
         cut_off = any(source.cut_off for source in self._sources)
-        found = quality(packets, manifests=self.manifests, cut_off=cut_off)
+        found = quality(packets, manifests=self.manifests, cut_off=cut_off, replay=self._replay)
         said = (note for source in self._sources for note in source.notes)
         return replace(found, notes=(*found.notes, *said))
 
@@ -109,28 +111,35 @@ class Capture:
         """One row a conversation; see `tables.conversations`."""
         from k8scap.tables.conversations import conversations
 
-        return self.named(conversations(self.packets))
+        return self.named(conversations(self.packets, replay=self._replay))
 
     @cached_property
     def round_trips(self) -> pd.DataFrame:
         """One row a round-trip sample; see `tables.round_trips`."""
         from k8scap.tables.round_trips import round_trips
 
-        return self.named(round_trips(self.packets))
+        return self.named(round_trips(self.packets, replay=self._replay))
 
     @cached_property
     def retransmissions(self) -> pd.DataFrame:
         """One row a segment sent again; see `tables.retransmissions`."""
         from k8scap.tables.retransmissions import retransmissions
 
-        return self.named(retransmissions(self.packets))
+        return self.named(retransmissions(self.packets, replay=self._replay))
 
     @cached_property
     def exchanges(self) -> pd.DataFrame:
         """One row a request and its answer; see `tables.exchanges`."""
         from k8scap.tables.exchanges import exchanges
 
-        return self.named(exchanges(self.packets))
+        return self.named(exchanges(self.packets, beginnings=self._beginnings, replay=self._replay))
+
+    @cached_property
+    def dialogues(self) -> pd.DataFrame:
+        """One row a TCP conversation: do its sides take turns? See `tables.dialogues`."""
+        from k8scap.tables.dialogues import dialogues
+
+        return self.named(dialogues(self.packets, beginnings=self._beginnings, replay=self._replay))
 
     @cached_property
     def lookups(self) -> pd.DataFrame:
@@ -174,6 +183,18 @@ class Capture:
         from k8scap.tables.naming import naming
 
         return naming(table, self.names)
+
+    @cached_property
+    def _replay(self) -> Replay:
+        from k8scap.tables.replay import Replay
+
+        return Replay(self.packets)
+
+    @cached_property
+    def _beginnings(self) -> Beginnings:
+        from k8scap.parser.beginnings import Beginnings
+
+        return Beginnings(self._sources, self.packets)
 
     @cached_property
     def findings(self) -> list[Finding]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from k8scap.tables.endpoints import Endpoints
+    from k8scap.tables.replay import Replay
 
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
@@ -57,7 +58,7 @@ _NEEDED = ("number", "time", "point", "protocol", "src", "dst", "src_port", "dst
            "payload_length")  # fmt: skip
 
 
-def conversations(packets: pd.DataFrame) -> pd.DataFrame:
+def conversations(packets: pd.DataFrame, *, replay: Replay | None = None) -> pd.DataFrame:
     """The conversations of a packets table: `COLUMNS`, by point and first frame.
 
     TCP and UDP conversations are Wireshark's streams; of what has none (ICMP, fragments …) all that two
@@ -74,11 +75,13 @@ def conversations(packets: pd.DataFrame) -> pd.DataFrame:
     """
     from k8scap.schema import require
     from k8scap.tables.assembly import assemble
+    from k8scap.tables.replay import Replay
     from k8scap.tables.segments import COLUMNS_NEEDED
 
     require(packets, dict.fromkeys((*_NEEDED, *COLUMNS_NEEDED)), what="conversations")
-    frames = _frames(packets)
-    values = {**_counts(frames), **_tcp(packets, frames)}
+    replay = Replay.of(packets, replay, what="conversations")
+    frames = _frames(replay)
+    values = {**_counts(frames), **_tcp(replay, frames)}
     return assemble(COLUMNS, _sorted(values, frames))
 
 
@@ -101,22 +104,21 @@ class _Frames:
     ends: Endpoints
 
 
-def _frames(packets: pd.DataFrame) -> _Frames:
+def _frames(replay: Replay) -> _Frames:
     import numpy as np
 
     from k8scap.tables.assembly import ABSENT, integers, nanoseconds
     from k8scap.tables.endpoints import (
         capture_order,
         dense,
-        endpoints,
         frame_numbers,
         from_initiator,
         group_starts,
     )
 
-    ends, order = endpoints(packets), capture_order(packets)
+    packets, ends, stream = replay.packets, replay.ends, replay.stream
+    order = capture_order(packets)
     rows = order[((ends.src >= 0) & (ends.dst >= 0))[order]]
-    stream = integers(packets["stream"])
     protocol = packets["protocol"].astype("category")
     alone = stream == ABSENT
     pair = [np.where(alone, pick(ends.src, ends.dst), -1) for pick in (np.minimum, np.maximum)]
@@ -180,21 +182,17 @@ def _counts(frames: _Frames) -> dict[str, Any]:
     }
 
 
-def _tcp(packets: pd.DataFrame, frames: _Frames) -> dict[str, Any]:
+def _tcp(replay: Replay, frames: _Frames) -> dict[str, Any]:
     """What TCP's segments tell, at their conversations' places; elsewhere what stands for none."""
     import numpy as np
     import pandas as pd
 
     from k8scap.tables.assembly import milliseconds
-    from k8scap.tables.coverage import coverage
-    from k8scap.tables.handshakes import handshakes
-    from k8scap.tables.recovery import events
-    from k8scap.tables.segments import RST, SYN, segments
+    from k8scap.tables.segments import RST, SYN
     from k8scap.tables.zeek_history import histories
     from k8scap.tables.zeek_states import STATES, states
 
-    found = segments(packets, what="conversations")
-    cover, shakes = coverage(found), handshakes(found)
+    found, cover, shakes = replay.segments, replay.coverage, replay.handshakes
     answered = (
         np.logical_or.reduceat(~frames.sent, frames.starts) if len(frames.starts) else frames.starts > 0
     )
@@ -217,7 +215,7 @@ def _tcp(packets: pd.DataFrame, frames: _Frames) -> dict[str, Any]:
         "history": history,
         "handshake_rtt_ms": spread(milliseconds(shakes.round_trip), np.nan),
         "connect_ms": spread(milliseconds(shakes.connect), np.nan),
-        "retransmissions": counted(events(found, cover)),
+        "retransmissions": counted(replay.events),
         "zero_windows": counted((found.window == 0) & ~found.has(SYN) & ~found.has(RST)),
         "resets": counted(found.has(RST)),
     }

@@ -23,13 +23,16 @@ class Handshakes:
     """One array element a connection: indices of segments (-1: not captured) and nanoseconds (or ABSENT).
 
     `syn` is the first SYN, `syn_ack` the first SYN-ACK, `ack` the client's first acknowledgment of it.
-    `round_trip` is SYN → SYN-ACK plus SYN-ACK → ACK, each from the copy that was answered: the waits for
-    repeated ones are no part of it. `connect` is what the client waited: from the first SYN to the ACK.
+    `server_half` is SYN → SYN-ACK and `client_half` SYN-ACK → ACK, each from the copy that was answered: the
+    waits for repeated ones are no part of them. `round_trip` is both. `connect` is what the client waited:
+    from the first SYN to the ACK.
     """
 
     syn: Ints
     syn_ack: Ints
     ack: Ints
+    server_half: Ints
+    client_half: Ints
     round_trip: Ints
     connect: Ints
 
@@ -50,17 +53,28 @@ def handshakes(segments: Segments) -> Handshakes:
     ack = _first(segments, index[_completes(segments, syn, syn_ack)])
     answered = _answered(segments, syns, syn_ack)
     completed = _answered(segments, answers, ack)
-    both = (answered >= 0) & (completed >= 0)
+    server = _between(segments, answered, syn_ack)
+    client = _between(segments, completed, ack)
+    both = (server != ABSENT) & (client != ABSENT)
     time = segments.time
-    round_trip = time[syn_ack] - time[answered] + time[ack] - time[completed] if len(segments) else syn
     connect = time[ack] - time[syn] if len(segments) else syn
     return Handshakes(
         syn,
         syn_ack,
         ack,
-        np.where(both, round_trip, ABSENT),
+        server,
+        client,
+        np.where(both, server + client, ABSENT),
         np.where((syn >= 0) & (ack >= 0), connect, ABSENT),
     )
+
+
+def _between(segments: Segments, earlier: Ints, later: Ints) -> Ints:
+    """Nanoseconds from one segment to another, ABSENT where either is missing."""
+    import numpy as np
+
+    span = segments.time[later] - segments.time[earlier] if len(segments) else later
+    return np.where((earlier >= 0) & (later >= 0), span, ABSENT)
 
 
 def _first(segments: Segments, indices: Ints) -> Ints:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from k8scap.model import Manifest, Quality
+    from k8scap.tables.replay import Replay
     from k8scap.tables.segments import Segments
 
 LARGEST_FRAME = 9018
@@ -20,7 +21,9 @@ ETHERNET_FRAME = 1522
 NOTEWORTHY = 0.01
 
 
-def quality(packets: pd.DataFrame, *, manifests: Sequence[Manifest], cut_off: bool) -> Quality:
+def quality(
+    packets: pd.DataFrame, *, manifests: Sequence[Manifest], cut_off: bool, replay: Replay | None = None
+) -> Quality:
     """Drops (from the manifests), truncation, missing handshakes, one-sidedness, and sentences on the rest.
 
     `complete` says that all that tcpdump captured is here and it dropped nothing (None: no manifest tells).
@@ -30,10 +33,11 @@ def quality(packets: pd.DataFrame, *, manifests: Sequence[Manifest], cut_off: bo
 
     from k8scap.model import Quality
     from k8scap.schema import require
-    from k8scap.tables.segments import segments
+    from k8scap.tables.replay import Replay
 
     require(packets, ("length", "captured_length"), what="quality")
-    sightings = segments(packets, what="quality", twice=True)
+    replay = Replay.of(packets, replay, what="quality")
+    sightings = replay.sightings
     begun, sides = _handshakes_and_sides(sightings)
     truncated = int((packets["captured_length"] < packets["length"]).sum())
     known = [m.counters.dropped for m in manifests if m.counters.dropped is not None]
@@ -49,7 +53,7 @@ def quality(packets: pd.DataFrame, *, manifests: Sequence[Manifest], cut_off: bo
     )
     from dataclasses import replace
 
-    return replace(found, notes=tuple(_notes(found, packets, sightings)))
+    return replace(found, notes=tuple(_notes(found, replay)))
 
 
 def _complete(manifests: Sequence[Manifest], *, cut_off: bool) -> bool | None:
@@ -70,7 +74,7 @@ def _handshakes_and_sides(segments: Segments) -> tuple[npt.NDArray[np.bool_], np
     return begun, sides
 
 
-def _notes(found: Quality, packets: pd.DataFrame, sightings: Segments) -> Iterator[str]:
+def _notes(found: Quality, replay: Replay) -> Iterator[str]:
     frames = found.frames
     if found.dropped:
         yield f"tcpdump dropped {_count(found.dropped, 'packet')}: repeats and gaps may be the capture's own."
@@ -86,16 +90,14 @@ def _notes(found: Quality, packets: pd.DataFrame, sightings: Segments) -> Iterat
     if found.one_sided:
         verb = "shows" if found.one_sided == 1 else "show"
         yield f"{_of(found.one_sided, found.tcp_conversations)} {verb} one direction only."
-    yield from _sightings(sightings)
-    yield from _super_packets(packets)
+    yield from _sightings(replay)
+    yield from _super_packets(replay.packets)
 
 
-def _sightings(segments: Segments) -> Iterable[str]:
-    from k8scap.tables.sightings import seen_before
-
-    twice = int(seen_before(segments).sum())
-    if twice and twice >= NOTEWORTHY * len(segments):
-        share = _share(twice, len(segments))
+def _sightings(replay: Replay) -> Iterable[str]:
+    twice, total = int(replay.seen_before.sum()), len(replay.sightings)
+    if twice and twice >= NOTEWORTHY * total:
+        share = _share(twice, total)
         yield (
             f"{share} of the TCP frames show a packet that was captured already (several interfaces): the "
             "TCP tables count it once, packets and bytes twice."

@@ -10,6 +10,7 @@ from k8scap.tables.segments import FIN, LOWEST, SYN
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import pandas as pd
 
     from k8scap.tables.coverage import Coverage
     from k8scap.tables.segments import Segments
@@ -30,6 +31,14 @@ SHORTEST_TIMEOUT = 200_000_000
 """Nanoseconds: no common TCP's retransmission timer is shorter (Linux' TCP_RTO_MIN; RFC 6298 says 1 s)."""
 
 
+def verdicts(packets: pd.DataFrame, rows: Ints) -> Texts:
+    """Wireshark's most telling verdict on these rows of a packets table; empty where it has none."""
+    import numpy as np
+
+    flags = [packets[name].to_numpy(dtype=bool)[rows] for name in VERDICTS]
+    return np.select(flags, VERDICTS, "") if len(rows) else np.zeros(0, dtype="U1")
+
+
 def events(segments: Segments, cover: Coverage) -> Ints:
     """Indices of the segments that were sent again, or may have been: reordered ones are left out."""
     import numpy as np
@@ -45,7 +54,7 @@ def kinds(segments: Segments, cover: Coverage, event: Ints, verdicts: Texts) -> 
     import numpy as np
 
     flags, payload = segments.flags[event], segments.payload[event]
-    acknowledged = segments.heard(segments.highest(segments.ack))[event] >= segments.end[event]
+    acknowledged = segments.acknowledged[event] >= segments.end[event]
     unneeded = acknowledged | _reported_twice(segments, event)
     own = np.where(_provoked(segments, event), "fast", "timeout")
     kind = np.where(unneeded, "spurious", own)
@@ -107,12 +116,12 @@ def _provoked(segments: Segments, event: Ints) -> Bools:
     if not len(event):
         return np.zeros(0, dtype=bool)
     round_trip = np.maximum(handshakes(segments).round_trip, PROMPT)[segments.flow]
-    acknowledged = segments.heard(segments.highest(segments.ack))
+    acknowledged = segments.acknowledged
     prompt = (segments.time - segments.heard(segments.time) <= round_trip) & (acknowledged <= segments.seq)
     beyond = segments.heard(segments.highest(segments.sack_right)) > segments.end
     duplicates = segments.heard(_duplicate_acks(segments), 0) >= DUPLICATE_ACKS
     reported = (prompt & (beyond | duplicates))[event]
-    reached = segments.highest(segments.end)[event]
+    reached = segments.reached[event]
     answers = reported.copy()
     recovery: dict[int, int] = {}
     for place, side in enumerate(segments.side[event].tolist()):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from k8scap.schema import Column
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import pandas as pd
+
+    from k8scap.tables.replay import Replay
 
 _NA = "<NA>"
 
@@ -32,7 +32,7 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 
-def retransmissions(packets: pd.DataFrame) -> pd.DataFrame:
+def retransmissions(packets: pd.DataFrame, *, replay: Replay | None = None) -> pd.DataFrame:
     """The retransmissions of a packets table: `COLUMNS`, by point, connection and time.
 
     A segment is an event when it carries any byte (SYN and FIN count one each) that its side of the
@@ -52,36 +52,33 @@ def retransmissions(packets: pd.DataFrame) -> pd.DataFrame:
     Raises SchemaError where columns are missing.
     """
     from k8scap.schema import require
-    from k8scap.tables.coverage import coverage
-    from k8scap.tables.recovery import VERDICTS, events
-    from k8scap.tables.segments import segments
+    from k8scap.tables.recovery import VERDICTS
+    from k8scap.tables.replay import Replay
 
     require(packets, VERDICTS, what="retransmissions")
-    found = segments(packets, what="retransmissions")
-    cover = coverage(found)
-    return _table(packets, found, cover, events(found, cover))
+    return _table(Replay.of(packets, replay, what="retransmissions"))
 
 
-def _table(packets: pd.DataFrame, found: Any, cover: Any, event: npt.NDArray[np.int64]) -> pd.DataFrame:
+def _table(replay: Replay) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    from k8scap.tables.assembly import ABSENT, assemble, integers, milliseconds
-    from k8scap.tables.endpoints import endpoints
-    from k8scap.tables.recovery import KINDS, VERDICTS, kinds, since_earlier
+    from k8scap.tables.assembly import ABSENT, assemble, milliseconds
+    from k8scap.tables.recovery import KINDS, VERDICTS, since_earlier, verdicts
 
+    found, cover, event = replay.segments, replay.coverage, replay.events
     row, before = found.row[event], cover.before[event]
-    verdicts = np.select([packets[name].to_numpy(dtype=bool)[row] for name in VERDICTS], VERDICTS, "")
+    theirs = verdicts(replay.packets, row)
     repeats = found.number[before] if len(event) else event
     values = {
-        **endpoints(packets).take(row).columns(),
+        **replay.ends.take(row).columns(),
         "number": found.number[event],
         "time": found.time[event],
-        "stream": integers(packets["stream"])[row],
+        "stream": replay.stream[row],
         "seq": found.seq[event],
         "payload_length": found.payload[event],
-        "kind": pd.Categorical(kinds(found, cover, event, verdicts), categories=list(KINDS)),
-        "wireshark": pd.Categorical(verdicts, categories=["", *VERDICTS]),
+        "kind": pd.Categorical(replay.kinds, categories=list(KINDS)),
+        "wireshark": pd.Categorical(theirs, categories=["", *VERDICTS]),
         "repeats": np.where(before >= 0, repeats, ABSENT),
         "waited_ms": milliseconds(since_earlier(found, event, before)),
         "copy": cover.copy[event],

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from k8scap.tables.advances import Advances
     from k8scap.tables.coverage import Coverage
+    from k8scap.tables.replay import Replay
     from k8scap.tables.segments import Segments
 
     Ints = npt.NDArray[np.int64]
@@ -29,13 +30,15 @@ COLUMNS: tuple[Column, ...] = (
     Column("dst", "category", "who acknowledged it"),
     Column("dst_port", "Int32", "its port"),
     Column("kind", "category", "handshake, ack or timestamp"),
+    Column("half", "category", "which half of the path: capture point ↔ server, or ↔ client"),
     Column("segment", "int64", "frame of the measured segment"),
     Column("rtt_ms", "float64", "from the segment to its answer, at the capture point", "ms"),
 )
 KINDS = ("handshake", "ack", "timestamp")
+HALVES = ("server", "client")
 
 
-def round_trips(packets: pd.DataFrame) -> pd.DataFrame:
+def round_trips(packets: pd.DataFrame, *, replay: Replay | None = None) -> pd.DataFrame:
     """The round-trip samples of a packets table: `COLUMNS`, by point and frame that answered.
 
     Each acknowledgment that advances gives one sample: from the segment that carries the newest byte it
@@ -46,15 +49,13 @@ def round_trips(packets: pd.DataFrame) -> pd.DataFrame:
     measured is the path from the capture point to `dst` and back, with what `dst` waited before it
     answered. Raises SchemaError where columns are missing.
     """
-    from k8scap.tables.coverage import coverage
-    from k8scap.tables.segments import segments
+    from k8scap.tables.replay import Replay
 
-    found = segments(packets, what="round_trips")
-    cover = coverage(found)
-    return _table(packets, found, *_samples(found, cover))
+    replay = Replay.of(packets, replay, what="round_trips")
+    return _table(replay, *replay.samples)
 
 
-def _samples(segments: Segments, cover: Coverage) -> tuple[Ints, Ints, Ints]:
+def samples(segments: Segments, cover: Coverage) -> tuple[Ints, Ints, Ints]:
     """Indices of answers, of what they answer, and the samples' kinds (places in `KINDS`)."""
     import numpy as np
 
@@ -132,22 +133,23 @@ def _named_by_timestamp(segments: Segments, cover: Coverage, acks: Advances, unc
     return named
 
 
-def _table(packets: pd.DataFrame, found: Segments, answer: Ints, segment: Ints, kind: Ints) -> pd.DataFrame:
+def _table(replay: Replay, answer: Ints, segment: Ints, kind: Ints) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    from k8scap.tables.assembly import assemble, integers, milliseconds
-    from k8scap.tables.endpoints import endpoints
+    from k8scap.tables.assembly import assemble, milliseconds
 
-    ends = endpoints(packets).take(found.row[segment])
+    found = replay.segments
+    ends = replay.ends.take(found.row[segment])
     order = np.lexsort((found.number[answer], ends.point))
     answer, segment, kind = answer[order], segment[order], kind[order]
     values = {
         **ends.take(order).columns(),
         "number": found.number[answer],
         "time": found.time[answer],
-        "stream": integers(packets["stream"])[found.row[answer]],
+        "stream": replay.stream[found.row[answer]],
         "kind": pd.Categorical.from_codes(kind, dtype=pd.CategoricalDtype(list(KINDS))),
+        "half": pd.Categorical.from_codes(found.side[segment] % 2, dtype=pd.CategoricalDtype(list(HALVES))),
         "segment": found.number[segment],
         "rtt_ms": milliseconds(found.time[answer] - found.time[segment]),
     }

@@ -131,6 +131,21 @@ class Segments:
         result[self.by_side] = running - side * span
         return np.where(result == lowest, LOWEST, result)
 
+    @cached_property
+    def highest_ack(self) -> Ints:
+        """The highest acknowledgment so far of each one's own side."""
+        return self.highest(self.ack)
+
+    @cached_property
+    def acknowledged(self) -> Ints:
+        """The highest acknowledgment that each one's sender has heard (LOWEST: none)."""
+        return self.heard(self.highest_ack)
+
+    @cached_property
+    def reached(self) -> Ints:
+        """The highest sequence number so far of each one's own side."""
+        return self.highest(self.end)
+
     def take(self, rows: Ints | Bools) -> Segments:
         """Some of the segments, renumbering nothing."""
         return Segments(*(getattr(self, field.name)[rows] for field in fields(self)))

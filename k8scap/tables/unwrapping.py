@@ -69,7 +69,7 @@ def _nearest(group: Ints, wanted: Bools) -> Ints:
     import numpy as np
 
     index = np.arange(len(group))
-    if not len(group):
+    if wanted.all():
         return index
     before = np.maximum.accumulate(np.where(wanted, index, -1))
     after = np.minimum.accumulate(np.where(wanted, index, len(group))[::-1])[::-1]
@@ -82,14 +82,21 @@ def _other_side(side: Ints, flags: Ints) -> Ints:
     """Index of the other side's last segment before each one, else of its first after it, else -1."""
     import numpy as np
 
-    index = np.arange(len(side))
     if not len(side):
-        return index
-    flow, trusted = side // 2, flags & _RST == 0
-    result = np.full(len(side), -1)
-    for parity in (0, 1):
-        there = trusted & (side % 2 == parity)
-        near = _nearest(flow, there)
-        asking = (side % 2 != parity) & there[near] & (flow[near] == flow)
-        result[asking] = near[asking]
+        return np.zeros(0, dtype=np.int64)
+    index = np.arange(len(side))
+    flow, first_side, trusted = side // 2, side % 2 == 0, flags & _RST == 0
+    begins = np.maximum.accumulate(np.where(np.diff(flow, prepend=-1) != 0, index, 0))
+    last = [np.maximum.accumulate(np.where(trusted & own, index, -1)) for own in (first_side, ~first_side)]
+    result = np.where(first_side, last[1], last[0])
+    lone = np.flatnonzero(result < begins)  # the other side has said nothing yet: what it says first
+    result[lone] = -1
+    for own in (first_side, ~first_side):
+        mine = lone[~own[lone]]
+        there = np.flatnonzero(trusted & own)
+        after = np.searchsorted(there, mine)
+        known = mine[after < len(there)]
+        near = there[after[after < len(there)]]
+        same = flow[near] == flow[known]
+        result[known[same]] = near[same]
     return result

@@ -76,3 +76,31 @@ def _named(block: bytes) -> Iterator[tuple[str, str]]:
             names = value[size:].split(b"\0")
             if len(value) > size and names[0]:
                 yield socket.inet_ntop(family, value[:size]), names[0].decode("utf-8", "replace")
+
+
+def payloads(files: Sequence[Path], numbers: np.ndarray, lengths: np.ndarray, *, most: int) -> list[bytes]:
+    """How the payloads of these frames begin (`most` bytes at most); empty where nothing of it is there.
+
+    `numbers` are the frames' (from 1, over all files, rising), `lengths` of what they carry above TCP, which
+    stands at the end of the whole frame; it may have been cut short. The files are streamed through once.
+    """
+    reader = RecordReader(files)
+    found: list[bytes] = []
+    try:
+        for block in reader:
+            before = reader.frames - len(block)
+            first, end = len(found), int(np.searchsorted(numbers, reader.frames, "right"))
+            rows = numbers[first:end] - before - 1
+            start = block.start[rows]
+            at = start + block.length[rows] - lengths[first:end]
+            stop = np.minimum(start + block.captured[rows], at + np.minimum(lengths[first:end], most))
+            buffer = block.buffer
+            found += [
+                buffer[a:b].tobytes() if a >= s else b""
+                for s, a, b in zip(start.tolist(), at.tolist(), stop.tolist(), strict=True)
+            ]
+            if end == len(numbers):
+                break
+    finally:
+        reader.close()
+    return found + [b""] * (len(numbers) - len(found))
