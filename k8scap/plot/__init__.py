@@ -9,6 +9,7 @@ from k8scap.plot.latency import latency
 from k8scap.plot.latency_ecdf import latency_ecdf
 from k8scap.plot.latency_heatmap import latency_heatmap
 from k8scap.plot.retransmissions import retransmissions
+from k8scap.plot.service_map import service_map
 from k8scap.plot.throughput import throughput
 from k8scap.plot.time_sequence import time_sequence
 from k8scap.plot.where_time_went import where_time_went
@@ -20,6 +21,7 @@ __all__ = [
     "latency_ecdf",
     "latency_heatmap",
     "retransmissions",
+    "service_map",
     "throughput",
     "time_sequence",
     "where_time_went",

@@ -34,13 +34,13 @@ _STEPS = (
 _UNITS = (("days", _DAY), ("hours", 3600), ("minutes", 60))
 
 
-def axes_or_new(ax: Axes | None, *, height: float = SIZE[1]) -> Axes:
+def axes_or_new(ax: Axes | None, *, height: float = SIZE[1], width: float = SIZE[0]) -> Axes:
     """`ax`, or that of a new figure that pyplot knows (so a notebook shows it)."""
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
 
-    return plt.subplots(figsize=(SIZE[0], height), layout="constrained")[1]
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
 def detached_axes(*, height: float = SIZE[1]) -> Axes:
@@ -208,10 +208,10 @@ def tidy(ax: Axes, *, below: int = 0) -> Axes:
 
 
 def _below(ax: Axes, columns: int) -> dict[str, Any]:
-    """Under the axis' label, whatever the plot's height."""
+    """Under the axis and its label, whatever the plot's height."""
     from matplotlib.transforms import ScaledTranslation
 
-    down = ScaledTranslation(0, -0.55, ax.figure.dpi_scale_trans)
+    down = ScaledTranslation(0, -0.55 if ax.get_xlabel() else -0.15, ax.figure.dpi_scale_trans)
     return {"bbox_to_anchor": (0.0, 0.0), "bbox_transform": ax.transAxes + down, "ncols": columns}
 
 

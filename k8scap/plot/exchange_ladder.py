@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from k8scap.plot.canvas import (
@@ -22,6 +21,7 @@ from k8scap.plot.canvas import (
     tidy,
     who,
 )
+from k8scap.plot.ladder_words import Repeat, closed, remark, said
 from k8scap.plot.repeats import STYLES, classes
 from k8scap.schema import require
 
@@ -39,18 +39,9 @@ NEEDED = ("point", "time", "protocol", "stream", "src", "src_port", "dst", "dst_
           "ack", "window", "payload_length")  # fmt: skip
 
 _ROW_INCHES = 0.23
-_FLAGS = ((0x02, "SYN"), (0x01, "FIN"), (0x04, "RST"), (0x08, "PSH"), (0x10, "ACK"))
-_SYN, _ACK, _RST = 0x02, 0x10, 0x04
+_SYN, _ACK = 0x02, 0x10
 _FAR = 0.72
 """How far a packet that was lost gets."""
-
-
-@dataclass(frozen=True)
-class Repeat:
-    """What is known of a frame that carries bytes again: why, and after how long (ms, NaN unknown)."""
-
-    why: str
-    waited_ms: float
 
 
 def exchange_ladder(
@@ -86,7 +77,7 @@ def exchange_ladder(
     x = seconds_since(shown["time"], start_of(data, packets))
     places = _places(x.to_numpy(dtype="float64"))
     ax = axes_or_new(ax, height=1.9 + _ROW_INCHES * (places[-1] + 2))
-    ends, names = _ends(data, mine, together=mine["stream"].nunique() > 1)
+    ends, names = _ends(data, mine, together=len(mine["stream"].unique()) > 1)
     _lifelines(ax, names, places)
     for (number, row), place in zip(shown.iterrows(), places, strict=True):
         _arrow(ax, row, place, ends, repeat=repeats.get(_frame(number)), lost=number in lost)
@@ -113,7 +104,7 @@ def _frames(
     if stream is None:
         stream = _worst(data, kind)
     mine = kind[kind["stream"].isin([stream] if isinstance(stream, int) else list(stream))]
-    if mine["point"].nunique() > 1:
+    if len(mine["point"].unique()) > 1:
         mine = mine[mine["point"] == mine["point"].iloc[0]]
     return mine.sort_values("time", kind="stable")
 
@@ -122,7 +113,7 @@ def _worst(data: Any, kind: pd.DataFrame) -> int:
     again = None if packets_of(data) is None else getattr(data, "retransmissions", None)
     known = again is not None and len(again) > 0 and kind["protocol"].iloc[0] == "TCP"
     streams = again["stream"] if known and again is not None else kind["stream"]
-    return int(streams.value_counts().idxmax())
+    return int(streams.value_counts().index[0])
 
 
 def _repeats(mine: pd.DataFrame, protocol: str) -> tuple[dict[int, Repeat], set[int]]:
@@ -235,51 +226,22 @@ def _arrow(
         "shrinkB": 0,
     }
     ax.annotate("", (reached, place), (source, place), arrowprops=style, zorder=2)
-    hop = (target > source) - (target < source)  # over no other end's lifeline
-    ax.text(source + hop / 2, place - 0.06, _said(row), ha="center", va="bottom", fontsize="x-small")
+    _label(ax, row, place, source, target, alone=max(ends.values()) < 2)
     if lost:
         ax.plot([reached], [place], "x", color=color, markersize=6, markeredgewidth=1.8, zorder=3)
-    if _closed(row):
+    if closed(row):
         ax.plot([source], [place], "v", color="#000000", markersize=7, zorder=3)
-    if remark := _remark(row, repeat, lost=lost):
-        beside(ax, place, remark)
+    if words := remark(row, repeat, lost=lost):
+        beside(ax, place, words)
 
 
-def _said(row: pd.Series) -> str:
-    """`PSH ACK seq=1 len=1000 ack=1 win=64240`, as Wireshark has it; of a datagram `len=45`."""
-    import pandas as pd
-
-    length = 0 if pd.isna(row["payload_length"]) else int(row["payload_length"])
-    if pd.isna(row["tcp_flags"]):
-        return f"{row['protocol']} len={length}"
-    flags = int(row["tcp_flags"])
-    words = [name for bit, name in _FLAGS if flags & bit]
-    told = {"seq": "seq", "len": "payload_length", "ack": "ack", "win": "window"}
-    if not length:
-        del told["len"]
-    if not flags & _ACK:
-        del told["ack"]
-    words += [f"{name}={int(row[column])}" for name, column in told.items() if not pd.isna(row[column])]
-    return " ".join(words)
-
-
-def _closed(row: pd.Series) -> bool:
-    import pandas as pd
-
-    flags = 0 if pd.isna(row["tcp_flags"]) else int(row["tcp_flags"])
-    return not pd.isna(row["window"]) and int(row["window"]) == 0 and not flags & (_SYN | _RST)
-
-
-def _remark(row: pd.Series, repeat: Repeat | None, *, lost: bool) -> str:
-    remarks = []
-    if repeat:
-        after = f" after {milliseconds(repeat.waited_ms)}" if repeat.waited_ms == repeat.waited_ms else ""  # noqa: PLR0124 - not NaN
-        remarks.append(f"again{after} ({repeat.why.replace('_', ' ')})")
-    if lost:
-        remarks.append("lost")
-    if _closed(row):
-        remarks.append("window closed")
-    return ", ".join(remarks)
+def _label(ax: Axes, row: pd.Series, place: float, source: int, target: int, *, alone: bool) -> None:
+    """What the packet is, over its arrow; of several conversations where it starts, to tell them apart."""
+    onward = target >= source
+    at, side = (source + (0.03 if onward else -0.03), "left" if onward else "right")
+    if alone:
+        at, side = (source + target) / 2, "center"
+    ax.text(at, place - 0.06, said(row), ha=side, va="bottom", fontsize="x-small")
 
 
 def _waits(ax: Axes, x: Any, places: list[float], lifelines: int) -> None:
@@ -287,12 +249,12 @@ def _waits(ax: Axes, x: Any, places: list[float], lifelines: int) -> None:
     for n in range(1, len(places)):
         if places[n] - places[n - 1] >= LONGEST_STEP:
             middle = (places[n] + places[n - 1]) / 2
-            said = f"… {milliseconds((x[n] - x[n - 1]) * 1000)} …"
+            words = f"… {milliseconds((x[n] - x[n - 1]) * 1000)} …"
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
             for lifeline in range(lifelines):
                 ax.text(lifeline, middle, "≈", ha="center", va="center", color="#777777", bbox=box, zorder=2)
             centre = 0.5 if lifelines > 1 else 0.0
-            ax.text(centre, middle, said, ha="center", va="center", color="#777777", fontsize="small")
+            ax.text(centre, middle, words, ha="center", va="center", color="#777777", fontsize="small")
 
 
 def _axis(ax: Axes, x: pd.Series, places: list[float], start: pd.Timestamp) -> None:
@@ -309,11 +271,11 @@ def _title(
     noun = "packet" if len(mine) == 1 else "packets"
     again = f", {len(repeats):,} sent again" if repeats else ""
     ends = " → ".join(names) if len(names) <= 2 else f"Between {len(names)} ends"
-    said = f"{ends}: {len(mine):,} {noun} in {lasted:.3g} s{again}"
+    words = f"{ends}: {len(mine):,} {noun} in {lasted:.3g} s{again}"
     if len(shown) < len(mine):
         place = int((mine["time"] < shown["time"].iloc[0]).sum()) + 1
-        said += f"; here packets {place:,} to {place + len(shown) - 1:,}"
-    headline(ax, said, pad=10)
+        words += f"; here packets {place:,} to {place + len(shown) - 1:,}"
+    headline(ax, words, width=72, pad=10)
 
 
 def _explain(ax: Axes, shown: pd.DataFrame, repeats: dict[int, Repeat], lost: set[int]) -> None:
@@ -325,5 +287,5 @@ def _explain(ax: Axes, shown: pd.DataFrame, repeats: dict[int, Repeat], lost: se
         ax.plot(
             [], [], color=COLORS[0], linestyle="--", marker="x", label="lost, for it was sent again later"
         )
-    if any(_closed(row) for _, row in shown.iterrows()):
+    if any(closed(row) for _, row in shown.iterrows()):
         ax.plot([], [], "v", color="#000000", label="window closed")

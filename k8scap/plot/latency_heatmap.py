@@ -111,7 +111,7 @@ def _kind(data: Any, of: str) -> Latency:
 
 
 def _first_point(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["point"] == table["point"].iloc[0]] if table["point"].nunique() > 1 else table
+    return table[table["point"] == table["point"].iloc[0]] if len(table["point"].unique()) > 1 else table
 
 
 def _time_edges(x: Floats) -> Floats:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from k8scap.plot.canvas import (
     ALARM,
     COLORS,
-    OTHERS,
     at_point,
     axes_or_new,
     beside,
@@ -57,7 +56,7 @@ PARTS = {
 }
 """In the order in which an exchange goes through them; the client's idle time last, for it is left out."""
 
-_NEEDED = ("point", "dst", "dst_port")
+_NEEDED = ("point", "dst", "dst_port", "response_end")
 
 
 def where_time_went(data: Any, *, idle: bool = False, ax: Axes | None = None) -> Axes:
@@ -81,16 +80,16 @@ def where_time_went(data: Any, *, idle: bool = False, ax: Axes | None = None) ->
     order = sums.drop(columns=IDLE, errors="ignore").sum(axis=1).sort_values(ascending=False, kind="stable")
     named = order.index[: MOST if len(order) <= MOST else MOST - 1]
     rows = [sums.loc[number] for number in named]
-    sizes = [int((service == number).sum()) for number in named]
-    labels = [_label(data, table, table[service == number].iloc[0]) for number in named]
+    groups = [table[service == number] for number in named]
+    labels = [_label(data, table, group.iloc[0]) for group in groups]
     if len(order) > len(named):
         rows.append(sums.drop(index=named).sum())
-        sizes.append(int((~service.isin(named)).sum()))
+        groups.append(table[~service.isin(named)])
         labels.append(f"{len(order) - len(named):,} other services")
     ax = axes_or_new(ax, height=2.3 + 0.42 * len(rows))
     _bars(ax, rows)
-    for place, (row, size) in enumerate(zip(rows, sizes, strict=True)):
-        beside(ax, place, _words(row, size))
+    for place, (row, group) in enumerate(zip(rows, groups, strict=True)):
+        beside(ax, place, _words(row, group))
     ax.set_yticks(range(len(rows)), labels, fontsize="small")
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.set_xlim(0, max(float(row.sum()) for row in rows) * 1.02 or 1)
@@ -120,11 +119,13 @@ def _bars(ax: Axes, rows: list[pd.Series]) -> None:
             left += width
 
 
-def _words(row: pd.Series, size: int) -> str:
-    """`1.2 s in 40 exchanges, 83 % the server`."""
+def _words(row: pd.Series, group: pd.DataFrame) -> str:
+    """`1.2 s in 40 exchanges, 83 % the server`; what was never answered has no parts, and is counted."""
     waited = row.drop(IDLE, errors="ignore")
-    noun = "exchange" if size == 1 else "exchanges"
-    said = f"{milliseconds(float(waited.sum()) * 1000)} in {size:,} {noun}"
+    noun = "exchange" if len(group) == 1 else "exchanges"
+    said = f"{milliseconds(float(waited.sum()) * 1000)} in {len(group):,} {noun}"
+    unanswered = int(group["response_end"].isna().sum())
+    said += f" ({unanswered:,} unanswered)" if unanswered else ""
     return f"{said}, {_largest(waited)}" if waited.sum() > 0 else said
 
 
@@ -135,10 +136,10 @@ def _largest(waited: pd.Series) -> str:
 
 def _title(ax: Axes, table: pd.DataFrame, seconds: pd.DataFrame) -> None:
     """What the point saw at which most was waited: several points see the same exchanges."""
-    waited = (
-        seconds.drop(columns=IDLE, errors="ignore").groupby(table["point"].astype("object").fillna("")).sum()
-    )
-    most = waited.loc[waited.sum(axis=1).idxmax()]
+    waited = seconds.drop(columns=IDLE, errors="ignore")
+    points = table["point"].astype("object").fillna("")
+    busiest = waited.sum(axis=1).groupby(points).sum().idxmax()
+    most = waited[points == busiest].sum()
     total = milliseconds(float(most.sum()) * 1000)
     said = f": {_largest(most)}" if most.sum() > 0 else ""
     headline(ax, f"Where the time went: clients waited {total} in all{said}")
