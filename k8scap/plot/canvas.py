@@ -222,7 +222,9 @@ def wants_log(values: pd.Series) -> bool:
 
 
 def milliseconds(value: float) -> str:
-    """A duration in milliseconds as people write it: 0.12 ms, 4.1 ms, 230 ms, 1.2 s."""
+    """A duration in milliseconds as people write it: 0.12 ms, 4.1 ms, 230 ms, 1.2 s, 20,500 s."""
+    if value >= 1e6:
+        return f"{value / 1000:,.0f} s"
     return f"{value / 1000:.3g} s" if value >= 1000 else f"{value:.3g} ms"
 
 

@@ -178,8 +178,6 @@ def _title(ax: Axes, here: pd.DataFrame, known: pd.DataFrame, kind: Latency) -> 
     median, most = known[kind.duration].quantile([0.5, 0.99])
     unanswered = len(here) - len(known)
     said = f", {unanswered:,} never answered" if unanswered else ""
-    headline(
-        ax,
-        f"{len(known):,} {kind.noun}: half within {milliseconds(median)}, "
-        f"99 % within {milliseconds(most)}{said}",
-    )
+    noun = kind.noun if len(known) > 1 else kind.noun.removesuffix("s")
+    spread = f"half within {milliseconds(median)}, 99 % within {milliseconds(most)}"
+    headline(ax, f"{len(known):,} {noun}: {spread}{said}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8scap.plot.canvas import literal
 from k8scap.plot.conversations import TROUBLE
+from k8scap.tables.naming import TIMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,18 +124,17 @@ def _with_ends(data: Any, table: pd.DataFrame) -> pd.DataFrame:
 
 def _node(data: Any, table: pd.DataFrame, end: str) -> pd.Series:
     names, column = getattr(data, "names", None), f"{end}_name"
-    if column in table:
-        name = table[column].astype("object")
-    elif names is not None and hasattr(names, "column"):
-        times = next((table[time] for time in ("start", "request_start") if time in table), None)
+    if names is not None and hasattr(names, "column"):
+        times = next((table[time] for time in TIMES if time in table), None)
         name = names.column(table[end], times).astype("object")
     else:
-        name = table[end].astype("object")
+        name = table[column if column in table else end].astype("object")
     name = name.where(name.notna() & (name != ""), table[end].astype("object")).fillna("no address")
     if f"{end}_workload" in table:
         workload = table[f"{end}_workload"].astype("object")
         name = workload.where(workload.notna() & (workload != ""), name)
-    return name.astype(str).map(literal)
+    node: pd.Series = name.astype(str).map(literal)
+    return node
 
 
 def _ports(ports: pd.Series) -> tuple[int, ...]:

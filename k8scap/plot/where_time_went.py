@@ -64,8 +64,8 @@ def where_time_went(data: Any, *, idle: bool = False, ax: Axes | None = None) ->
 
     `data` is a capture or its `exchanges`, whose parts add up to the wall time. A bar is the sum over all
     exchanges with a service, so several that wait at once count several times; the services beyond the tenth
-    share the last bar. With `idle`, the time in which clients asked for nothing stands behind. Raises
-    SchemaError.
+    share the last bar, and those that never answered have none. With `idle`, the time in which clients asked
+    for nothing stands behind. Raises SchemaError.
     """
     table = table_of(data, "exchanges")
     require(table, (*_NEEDED, *PARTS), what="plot.where_time_went")
@@ -77,14 +77,21 @@ def where_time_went(data: Any, *, idle: bool = False, ax: Axes | None = None) ->
     keys = ["point", *end_columns(table, "dst"), "dst_port"]
     service = table.groupby(keys, observed=True, dropna=False).ngroup()
     sums = seconds.groupby(service).sum()
-    order = sums.drop(columns=IDLE, errors="ignore").sum(axis=1).sort_values(ascending=False, kind="stable")
+    order = sums.sum(axis=1).loc[lambda total: total > 0]
+    if order.empty:
+        return say_empty(
+            axes_or_new(ax), f"None of the {len(table):,} requests in this capture was answered."
+        )
+    order = sums.drop(columns=IDLE, errors="ignore").sum(axis=1)[order.index]
+    order = order.sort_values(ascending=False, kind="stable")
     named = order.index[: MOST if len(order) <= MOST else MOST - 1]
     rows = [sums.loc[number] for number in named]
     groups = [table[service == number] for number in named]
     labels = [_label(data, table, group.iloc[0]) for group in groups]
     if len(order) > len(named):
-        rows.append(sums.drop(index=named).sum())
-        groups.append(table[~service.isin(named)])
+        rest = order.index[len(named) :]
+        rows.append(sums.loc[rest].sum())
+        groups.append(table[service.isin(rest)])
         labels.append(f"{len(order) - len(named):,} other services")
     ax = axes_or_new(ax, height=2.3 + 0.42 * len(rows))
     _bars(ax, rows)
@@ -93,6 +100,7 @@ def where_time_went(data: Any, *, idle: bool = False, ax: Axes | None = None) ->
     ax.set_yticks(range(len(rows)), labels, fontsize="small")
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.set_xlim(0, max(float(row.sum()) for row in rows) * 1.02 or 1)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     ax.set_xlabel("seconds, summed over exchanges")
     _title(ax, table, seconds)
     return tidy(ax, below=3)
@@ -142,7 +150,9 @@ def _title(ax: Axes, table: pd.DataFrame, seconds: pd.DataFrame) -> None:
     most = waited[points == busiest].sum()
     total = milliseconds(float(most.sum()) * 1000)
     said = f": {_largest(most)}" if most.sum() > 0 else ""
-    headline(ax, f"Where the time went: clients waited {total} in all{said}")
+    unanswered = int(table["response_end"].isna()[points == busiest].sum())
+    silent = f"; {unanswered:,} never answered" if unanswered else ""
+    headline(ax, f"Where the time went: clients waited {total} in all{said}{silent}")
 
 
 def _label(data: Any, table: pd.DataFrame, first: pd.Series) -> str:

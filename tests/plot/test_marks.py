@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from k8scap import Capture
 
 START = pd.Timestamp("2026-01-02T03:04:05Z")
-TIME_VIEWS = ("latency", "retransmissions", "throughput", "time_sequence")
+TIME_VIEWS = ("latency", "latency_heatmap", "retransmissions", "throughput", "time_sequence")
 
 
 def at(ms: float) -> str:
