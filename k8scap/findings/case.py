@@ -18,11 +18,17 @@ if TYPE_CHECKING:
 
 PACKET_COLUMNS = (
     *("number", "time", "point", "protocol", "stream", "src", "dst", "src_port", "dst_port"),
-    *("ip_id", "icmp_type", "icmp_code", "tcp_flags", "window", "payload_length"),
+    *("ip_id", "icmp_type", "icmp_code", "icmp_mtu", "tcp_flags", "seq", "ack", "seq_raw", "window"),
+    *("payload_length", "mss", "tsval", "sack_left", "sack_right", "ttl"),
     *("keep_alive", "zero_window", "zero_window_probe", "window_full"),
 )
 """What the rules ask of the packets table."""
 _OF_HANDSHAKES = ("time", "stream", "tcp_flags", "tunnel", "transport_checksum_ok")
+
+_TABLES = (
+    *("packets", "conversations", "round_trips", "retransmissions", "reorderings", "duplicates"),
+    *("exchanges", "lookups", "requests"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +42,11 @@ class Case:
     conversations: pd.DataFrame
     round_trips: pd.DataFrame
     retransmissions: pd.DataFrame
+    reorderings: pd.DataFrame
+    duplicates: pd.DataFrame
     exchanges: pd.DataFrame
     lookups: pd.DataFrame
+    requests: pd.DataFrame
     quality: Quality
     manifests: tuple[Manifest, ...]
     names: Names
@@ -50,8 +59,7 @@ class Case:
 
     def at(self, point: str) -> Case:
         """The same, of one capture point only, with that point's quality."""
-        tables = ("packets", "conversations", "round_trips", "retransmissions", "exchanges", "lookups")
-        here: dict[str, Any] = {name: _at(getattr(self, name), point) for name in tables}
+        here: dict[str, Any] = {name: _at(getattr(self, name), point) for name in _TABLES}
         manifests = tuple(m for m in self.manifests if m.point == point)
         if len(self.points) > 1:
             here["quality"] = quality(here["packets"], manifests=manifests, cut_off=self.quality.cut_off)

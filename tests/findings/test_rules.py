@@ -42,7 +42,15 @@ def status(findings: list[Finding], rule: str) -> Finding:
 
 
 def case(cap: k8scap.Capture, **changes: object) -> Case:
-    tables = ("packets", "conversations", "round_trips", "retransmissions", "exchanges", "lookups")
+    tables = (
+        "packets",
+        "conversations",
+        "round_trips",
+        "retransmissions",
+        "exchanges",
+        "lookups",
+        "requests",
+    )
     parts = {name: getattr(cap, name) for name in (*tables, "quality", "manifests", "names")}
     return Case(**{**parts, **changes})
 
