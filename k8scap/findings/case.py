@@ -117,6 +117,20 @@ class Case:
 
         return held_up(self)
 
+    @cached_property
+    def oversized(self) -> frozenset[int]:
+        """The frames that repeat something because of its size; see `findings.oversized`."""
+        from k8scap.findings.oversized import claimed
+
+        return frozenset(claimed(self))
+
+    @cached_property
+    def silences(self) -> pd.DataFrame:
+        """The connections on which one side fell silent for good; see `findings.silences`."""
+        from k8scap.findings.silences import silences
+
+        return silences(self)
+
     def host(self, address: object, *, time: datetime | None = None) -> str:
         return endpoint(self.names, address, time=time)
 
