@@ -132,6 +132,27 @@ class Capture:
         return self.named(retransmissions(self.packets, replay=self._replay))
 
     @cached_property
+    def losses(self) -> pd.DataFrame:
+        """One row a segment that looks sent again, lost or not; see `tables.loss`."""
+        from k8scap.tables.loss import losses
+
+        return self.named(losses(self.packets, replay=self._replay))
+
+    @cached_property
+    def reorderings(self) -> pd.DataFrame:
+        """One row a segment that others overtook; see `tables.reorderings`."""
+        from k8scap.tables.reorderings import reorderings
+
+        return self.named(reorderings(self.packets, replay=self._replay))
+
+    @cached_property
+    def duplicates(self) -> pd.DataFrame:
+        """One row a packet that the network delivered twice; see `tables.duplicates`."""
+        from k8scap.tables.duplicates import duplicates
+
+        return self.named(duplicates(self.packets, replay=self._replay))
+
+    @cached_property
     def exchanges(self) -> pd.DataFrame:
         """One row a request and its answer; see `tables.exchanges`."""
         from k8scap.tables.exchanges import exchanges
@@ -392,6 +413,8 @@ def diagnose(cap: Capture) -> list[Finding]:
             conversations=cap.conversations,
             round_trips=cap.round_trips,
             retransmissions=cap.retransmissions,
+            reorderings=cap.reorderings,
+            duplicates=cap.duplicates,
             exchanges=cap.exchanges,
             lookups=cap.lookups,
             requests=cap.requests,

@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 
 PACKET_COLUMNS = (
     *("number", "time", "point", "protocol", "stream", "src", "dst", "src_port", "dst_port"),
-    *("ip_id", "icmp_type", "icmp_code", "tcp_flags", "seq", "window", "payload_length"),
+    *("ip_id", "icmp_type", "icmp_code", "icmp_mtu", "tcp_flags", "seq", "ack", "seq_raw", "window"),
+    *("payload_length", "mss", "tsval", "sack_left", "sack_right", "ttl"),
     *("keep_alive", "zero_window", "zero_window_probe", "window_full"),
 )
 """What the rules ask of the packets table."""
+
+_TABLES = (
+    *("packets", "conversations", "round_trips", "retransmissions", "reorderings", "duplicates"),
+    *("exchanges", "lookups", "requests"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +41,8 @@ class Case:
     conversations: pd.DataFrame
     round_trips: pd.DataFrame
     retransmissions: pd.DataFrame
+    reorderings: pd.DataFrame
+    duplicates: pd.DataFrame
     exchanges: pd.DataFrame
     lookups: pd.DataFrame
     requests: pd.DataFrame
@@ -50,11 +58,7 @@ class Case:
 
     def at(self, point: str) -> Case:
         """The same, of one capture point only, with that point's quality."""
-        tables = (
-            *("packets", "conversations", "round_trips", "retransmissions", "exchanges", "lookups"),
-            "requests",
-        )
-        here: dict[str, Any] = {name: _at(getattr(self, name), point) for name in tables}
+        here: dict[str, Any] = {name: _at(getattr(self, name), point) for name in _TABLES}
         manifests = tuple(m for m in self.manifests if m.point == point)
         if len(self.points) > 1:
             here["quality"] = quality(here["packets"], manifests=manifests, cut_off=self.quality.cut_off)
@@ -89,6 +93,20 @@ class Case:
     def tcp_conversations(self) -> pd.DataFrame:
         """The conversations table's TCP rows."""
         return self.conversations[self.conversations["protocol"] == "TCP"]
+
+    @cached_property
+    def attempts(self) -> pd.DataFrame:
+        """The attempts to connect: see `k8scap.findings.attempts`."""
+        from k8scap.findings.attempts import attempts
+
+        return attempts(self)
+
+    @cached_property
+    def held_up(self) -> pd.DataFrame:
+        """Those that a full listen queue held up: see `k8scap.findings.listen_queue`."""
+        from k8scap.findings.listen_queue import held_up
+
+        return held_up(self)
 
     def host(self, address: object, *, time: datetime | None = None) -> str:
         return endpoint(self.names, address, time=time)

@@ -13,6 +13,7 @@ from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.groups import largest, like, many_more
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.steps import in_pod, inside
+from k8scap.findings.throttling import THROTTLED_SHARE, throttling
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
 from k8scap.findings.waits import waits
 
@@ -50,6 +51,7 @@ THRESHOLDS = {
     "timer_spread": TIMER_SPREAD,
     "heartbeat_bytes": HEARTBEAT_BYTES,
     "poller_ms": POLLER_MS,
+    "throttled_share": THROTTLED_SHARE,
 }
 _SERVER = ["dst", "dst_port"]
 _HTTP_PORTS = {80, 3000, 5000, 8000, 8008, 8080, 8081, 8888, 9090}
@@ -132,13 +134,14 @@ def _finding(case: Case, rows: pd.DataFrame, slow: pd.DataFrame) -> Finding:
     server = case.endpoint(address, port, time=first["request_end"])
     frames = [*slow["request_frame"].dropna(), *slow["response_frame"].dropna()]
     severity = _severity(rows, slow, innocent)
+    said = throttling(case, slow)
     return found(
         RULE,
         case,
-        title=_title(server, rows, slow, innocent),
+        title=_title(server, rows, slow, innocent) + said.remark,
         severity=severity,
-        certainty=0.6 if severity == "info" else 0.9,
-        consistent_with=_causes(slow, innocent),
+        certainty=0.6 if severity == "info" else 0.97 if said.throttled else 0.9,
+        consistent_with=said.ranked(_causes(slow, innocent)),
         source=case.clients(slow["src"], time=first["request_end"]),
         destination=server,
         span=(slow["request_end"].min(), slow["wait_end"].max()),

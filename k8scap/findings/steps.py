@@ -59,6 +59,18 @@ def endpoints_of(case: Case, address: object, *, time: datetime) -> str:
     return shlex.join(["kubectl", "get", "endpointslices", "-n", entry.namespace, "-l", label])
 
 
+def policies_of(case: Case, address: object, *, time: datetime) -> str:
+    """What may forbid traffic to the pod of that address, asked of who forbids it; empty: no pod's."""
+    entry = _named(case, address, "pod", time)
+    if entry is None:
+        return ""
+    dataplane = case.manifest.dataplane if case.manifest else {}
+    if "Cilium" in str(dataplane.get("cni", "")):
+        pod = f"{entry.namespace}/{entry.name}"
+        return shlex.join(["hubble", "observe", "--verdict", "DROPPED", "--to-pod", pod])
+    return shlex.join(["kubectl", "get", "networkpolicies", "-n", entry.namespace, "-o", "wide"])
+
+
 def _named(case: Case, address: object, kind: str, time: datetime) -> NameEntry | None:
     """Who had the address then, if that was a pod (a Service) whose namespace is known."""
     entry = case.names.entry(str(address), time)

@@ -64,6 +64,9 @@ class _Server(socketserver.ThreadingTCPServer):
         self.log = log
         super().__init__(address, _Handler)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away in the middle of its request is what some scenarios are about."""
+
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Server

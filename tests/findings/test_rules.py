@@ -97,22 +97,6 @@ def test_loss_too_thin_on_each_path_is_seen_on_the_service(wire: Wire) -> None:
     assert (found.affected, found.source, found.severity) == (lost, "8 clients", "warning")
 
 
-def test_attempts_that_nobody_answers(wire: Wire) -> None:
-    frames = 0
-    for n in range(3):
-        connection = wire.connection(port=6379)
-        first = connection.segment(n * 0.2, client=True, flags="S")
-        for later in (1.0, 3.0, 7.0):
-            wire.again(n * 0.2 + later, first)
-        frames += 4
-    wire.connection(port=80).close(wire.connection(port=80).open(0.5))
-    found = only(wire.findings(), "packet-loss")
-    assert (found.affected, found.total, found.severity) == (frames, frames, "critical")
-    assert found.destination == f"{SERVER}:6379"
-    assert found.consistent_with[0] == "network-policy-drop"
-    assert found.seconds_lost == pytest.approx(7.4)  # 0.0 … 7.4: together, not 21
-
-
 def test_a_slow_server(wire: Wire) -> None:
     waits = (0.35, 0.42, 0.31, 0.39, 0.001, 0.44, 0.36)
     connection = wire.connection(rtt=0.02)
