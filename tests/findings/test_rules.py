@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,16 +45,7 @@ def status(findings: list[Finding], rule: str) -> Finding:
 
 
 def case(cap: k8scap.Capture, **changes: object) -> Case:
-    tables = (
-        "packets",
-        "conversations",
-        "round_trips",
-        "retransmissions",
-        "exchanges",
-        "lookups",
-        "requests",
-    )
-    parts = {name: getattr(cap, name) for name in (*tables, "quality", "manifests", "names")}
+    parts = {field.name: getattr(cap, field.name) for field in fields(Case)}
     return Case(**{**parts, **changes})
 
 
