@@ -23,6 +23,7 @@ PACKET_COLUMNS = (
     *("keep_alive", "zero_window", "zero_window_probe", "window_full"),
 )
 """What the rules ask of the packets table."""
+_OF_HANDSHAKES = ("time", "stream", "tcp_flags", "tunnel", "transport_checksum_ok")
 
 _TABLES = (
     *("packets", "conversations", "round_trips", "retransmissions", "reorderings", "duplicates"),
@@ -50,7 +51,7 @@ class Case:
     manifests: tuple[Manifest, ...]
     names: Names
 
-    @property
+    @cached_property
     def points(self) -> tuple[str, ...]:
         """The capture points, in the order of their first frame; those of the manifests where none came."""
         seen = tuple(str(p) for p in self.packets["point"].dropna().unique())
@@ -93,6 +94,14 @@ class Case:
     def tcp_conversations(self) -> pd.DataFrame:
         """The conversations table's TCP rows."""
         return self.conversations[self.conversations["protocol"] == "TCP"]
+
+    @cached_property
+    def handshakes(self) -> pd.DataFrame:
+        """The TCP frames with SYN, in the columns that tell of them."""
+        from k8scap.findings.flags import SYN, has_any
+
+        columns = [name for name in _OF_HANDSHAKES if name in self.tcp]
+        return self.tcp.loc[has_any(self.tcp, SYN), columns]
 
     @cached_property
     def attempts(self) -> pd.DataFrame:
