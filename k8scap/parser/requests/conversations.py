@@ -55,6 +55,12 @@ class Carriers:
         )  # fmt: skip
 
     @property
+    def ports(self) -> np.ndarray:
+        """The two ports of each in one number."""
+        both: np.ndarray = self.src_port << 16 | self.dst_port
+        return both
+
+    @property
     def new(self) -> np.ndarray:
         """Rows of those whose bytes no earlier one of them carried, from first to last."""
         order = np.lexsort((self.number, self.payload, self.sequence, self.side))
@@ -116,7 +122,7 @@ def spoken(segments: Carriers, files: Sequence[Path], told: Mapping[int, str]) -
 
 def _by_beginning(first: Carriers, files: Sequence[Path]) -> Iterator[tuple[int, str]]:
     """(row, protocol) of the segments that begin as one does."""
-    for some in payloads(files, first.number, first.payload):
+    for some in payloads(files, first.number, first.payload, first.ports):
         beginnings = some.beginnings(LOOKED_AT)
         likely = np.isin(beginnings[:, 0], _FIRST_BYTES) | (beginnings[:, 3] == 0)
         for place in np.flatnonzero(likely).tolist():
