@@ -64,7 +64,7 @@ def measure(scenario: str, seed: int) -> dict[str, Any]:
         cap = k8scap.load(manifest)
         found = k8scap.correlate(cap)
         truth = two.truth_of(manifest)
-        lost, said = two.dropped(truth), two.called_lost(cap, found)
+        lost, said = two.dropped(truth), two.called(cap, found, "lost")
     clock = found.clocks.iloc[0]
     wrong_us = clock["offset_ms"] * 1e3 - true_offset(clock["middle"].value) / 1e3
     right = sum(said.get(packet) == way for packet, way in lost.items())

@@ -180,16 +180,31 @@ def _downstream(here: View, there: View, meeting: Meeting, rows: Ints) -> Ints:
     """Lost on the way, or by the capture behind: by when its bytes were shown there, and acknowledged."""
     import numpy as np
 
+    trace, arrival = here.side.trace, meeting.arrival[rows]
     segments = bytes_shown.absent(here.side, there.side, rows, meeting.mine, meeting.theirs)
     shown = bytes_shown.first_shown(there.side, segments)
     told = bytes_shown.acknowledged(there.side, segments)
-    carries = here.side.trace.end[rows] > here.side.trace.seq[rows]
-    never = bytes_shown.NEVER
+    carries = trace.end[rows] > trace.seq[rows]
+    known = carries & (told != bytes_shown.NEVER)
+    came_again = carries & (shown != bytes_shown.NEVER) & (arrival <= shown) & (shown <= told)
+    arrived = _last_copies(here.side, rows, known & (told < shown) & (arrival <= told))
     nothing = DROPPED if there.dropped else BEFORE
-    came_again = carries & (shown != never) & (shown <= told) & (shown >= meeting.arrival[rows])
-    return np.where(
-        carries & (told != never) & (told < shown), ACKNOWLEDGED, np.where(came_again, CAME_AGAIN, nothing)
-    )
+    return np.where(arrived, ACKNOWLEDGED, np.where(came_again, CAME_AGAIN, nothing))
+
+
+def _last_copies(side: Side, rows: Ints, chosen: Bools) -> Bools:
+    """Of the chosen rows with the same first byte the last one: one copy arrived, and then none was sent."""
+    import numpy as np
+
+    trace = side.trace
+    keep = np.flatnonzero(chosen)
+    first_byte = digest(trace.conversation[rows[keep]], trace.forward[rows[keep]], trace.seq[rows[keep]])
+    order = np.lexsort((trace.time[rows[keep]], first_byte))
+    last = np.ones(len(order), dtype=bool)
+    last[:-1] = first_byte[order][1:] != first_byte[order][:-1]
+    answer = np.zeros(len(rows), dtype=bool)
+    answer[keep[order[last]]] = True
+    return answer
 
 
 def _resegmented(here: Side, there: Side, meeting: Meeting, rows: Ints) -> Bools:

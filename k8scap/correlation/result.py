@@ -131,8 +131,8 @@ def _of_clock(row: Mapping[Any, Any]) -> Iterator[str]:
         return
     if row["offset_ms"] != row["offset_ms"]:
         yield (
-            f"How far apart the clocks of {a} and {b} are cannot be told: packets passed in one direction only."
-            " Delays are counted from the fastest packet's."
+            f"How far apart the clocks of {a} and {b} are cannot be told: packets went one way only. "
+            "Delays are counted from the fastest packet's."
         )
         return
     way = "ahead of" if row["offset_ms"] >= 0 else "behind"

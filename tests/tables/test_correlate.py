@@ -370,7 +370,7 @@ def test_one_direction_only_gives_no_offset_and_says_so(tmp_path):
     found = k8scap.correlate(*path.load(tmp_path))
     assert len(found.packets) == 30
     assert pd.isna(found.clocks["offset_ms"].iloc[0])
-    assert "one direction only" in " ".join(found.sentences)
+    assert "one way only" in " ".join(found.sentences)
 
 
 def test_a_clock_that_is_set_meanwhile_is_noticed(tmp_path):
