@@ -126,7 +126,7 @@ def _of_path(row: Mapping[Any, Any]) -> str:
 
 def _of_clock(row: Mapping[Any, Any]) -> Iterator[str]:
     a, b = row["point_a"], row["point_b"]
-    if row["middle"] is None or row["middle"] != row["middle"]:
+    if row["time"] is None or row["time"] != row["time"]:
         yield f"Which way packets pass {a} and {b} cannot be told, nor how far apart their clocks are."
         return
     if row["offset_ms"] != row["offset_ms"]:

@@ -44,7 +44,7 @@ class Shifted:
 
     def wrong_ms(self):
         clock = self.found.clocks.iloc[0]
-        return clock["offset_ms"] - self.true_offset(clock["middle"].value) / 1e6
+        return clock["offset_ms"] - self.true_offset(clock["time"].value) / 1e6
 
 
 @pytest.fixture(scope="module")

@@ -171,7 +171,7 @@ def test_the_drift_of_a_long_capture_is_found_behind_jitter(tmp_path, ppm):
         made.ask(100 + 120 * nth, nth, late_ms=draw.expovariate(4))
     clock = k8scap.correlate(*path.load(tmp_path)).clocks.iloc[0]
     assert abs(clock["drift_ppm"] - ppm) < min(2, clock["drift_error_ppm"])
-    true = 2000 + (clock["middle"].value - START) * ppm / 1e12
+    true = 2000 + (clock["time"].value - START) * ppm / 1e12
     assert clock["offset_ms"] == pytest.approx(true, abs=0.05)
 
 
