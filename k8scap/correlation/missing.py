@@ -36,18 +36,19 @@ REASONS = (
     "the other point shows nothing of this conversation",
     "which way it went is not known",
     "this capture dropped packets",
+    "the other point shows nothing that goes this way",
 )
 (BEFORE, CAME_AGAIN, ACKNOWLEDGED, FURTHER_ON, BEHIND, MADE, CUT, AGAIN, OUTSIDE, ELSEWHERE, NO_WAY,
- DROPPED) = range(len(REASONS))  # fmt: skip
+ DROPPED, ONE_SIDED) = range(len(REASONS))  # fmt: skip
 LOST, NOT_CAPTURED, MADE_BETWEEN, RESEGMENTED, DUPLICATE, NOT_JUDGED = range(len(VERDICTS))
 
 _VERDICT_OF = (
     LOST, LOST, NOT_CAPTURED, NOT_CAPTURED, NOT_CAPTURED, MADE_BETWEEN, RESEGMENTED, DUPLICATE, NOT_JUDGED,
-    NOT_JUDGED, NOT_JUDGED, NOT_JUDGED,
+    NOT_JUDGED, NOT_JUDGED, NOT_JUDGED, NOT_JUDGED,
 )  # fmt: skip
 PROVEN, LIKELY, PLAUSIBLE = 0.99, 0.95, 0.8
 """Confidence: by bytes that came again or were acknowledged; by captures that dropped nothing; otherwise."""
-_CONFIDENCE = (LIKELY, PROVEN, PROVEN, PROVEN, LIKELY, PLAUSIBLE, LIKELY, LIKELY, 0.0, 0.0, 0.0, 0.0)
+_CONFIDENCE = (LIKELY, PROVEN, PROVEN, PROVEN, LIKELY, PLAUSIBLE, LIKELY, LIKELY, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +56,14 @@ class View:
     """One of a pair's points, as the other's missing packets are judged.
 
     `begin` and `end` are the nanoseconds, by its own clock, between which it recorded all it saw; `dropped`
-    how many packets its capture dropped (None: nobody knows).
+    how many packets its capture dropped (None: nobody knows); `unfiltered`, that no filter left any out.
     """
 
     side: Side
     begin: int
     end: int
     dropped: int | None
+    unfiltered: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +121,8 @@ def missing(here: View, there: View, meeting: Meeting) -> Missing:
     reason[way == 0] = NO_WAY
     reason[elsewhere] = ELSEWHERE
     sent = np.flatnonzero(way > 0)
-    reason[sent] = _downstream(here, there, meeting, rows[sent])
+    passes = there.unfiltered or bool((_signed(here.side, meeting.mine, meeting.way_of_group) > 0).any())
+    reason[sent] = _downstream(here, there, meeting, rows[sent]) if passes else ONE_SIDED
     for holds, instead in _exceptions(here, there, meeting, rows):
         reason[holds] = instead
     confidence = confidence_of[reason]

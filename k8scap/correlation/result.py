@@ -99,6 +99,9 @@ class Correlation:
             if row["packets"]:
                 yield from _of_clock(row)
         yield from self._of_missing()
+        filters = {point.name: point.filter for leg in self._legs for point in (leg.a, leg.b) if point.filter}
+        for name, used in filters.items():
+            yield f"{name} was captured with the filter {used!r}: what it left out there may look lost."
 
     def _of_missing(self) -> Iterator[str]:
         from k8scap.correlation.missing import VERDICTS

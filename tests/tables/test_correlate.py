@@ -373,6 +373,18 @@ def test_one_direction_only_gives_no_offset_and_says_so(tmp_path):
     assert "one way only" in " ".join(found.sentences)
 
 
+@pytest.mark.parametrize("point", [0, 1])
+def test_a_capture_of_one_direction_is_not_a_loss_of_the_other(tmp_path, point):
+    path = Route(ttl_falls=True)
+    talk(path)
+    toward_server = bytes([198, 18, 0, 2])
+    path.frames[point] = [frame for frame in path.frames[point] if frame[1][16:20] == toward_server]
+    found = k8scap.correlate(*path.load(tmp_path))
+    assert len(found.packets) == 32
+    assert len(found.missing) == 31
+    assert "lost" not in set(found.missing["verdict"])
+
+
 def test_a_clock_that_is_set_meanwhile_is_noticed(tmp_path):
     path = Route(clocks={1: lambda time: 10**9 if time > START + 200 * 10**6 else 0})
     talk(path, 40)
