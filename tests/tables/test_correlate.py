@@ -416,6 +416,17 @@ def test_traffic_that_is_all_alike_neither_hangs_nor_matches_twice(tmp_path):
         assert found.packets[name].is_unique
 
 
+def test_of_heartbeats_that_are_all_alike_the_lost_ones_are_found_beside_other_traffic(tmp_path):
+    path = Route()
+    talk(path, 100)
+    beat = IP(src=CLIENT, dst=SERVER, id=0) / UDP(sport=1, dport=2) / Raw(b"alive")
+    for nth in range(12):
+        path.put(20 + 100 * nth, beat, lost_after=0 if nth in {2, 7, 8} else None)
+    found = k8scap.correlate(*path.load(tmp_path))
+    lost = found.missing[found.missing["verdict"] == "lost"]
+    assert [(time.value - START) / 1e6 for time in lost["time"]] == [220, 720, 820]
+
+
 @pytest.mark.parametrize(
     ("name", "declared"),
     [
