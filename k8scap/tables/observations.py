@@ -26,8 +26,6 @@ LOST_DATA = ("rto", "fast", "tail_probe")
 STRETCHES = 10
 """Into so many a capture's time is cut, to see how much a rate changes by itself (batch means)."""
 
-_SUFFIXES = ("", "_port", "_name", "_workload", "_node", "_zone")
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Tables:
@@ -44,17 +42,21 @@ class Tables:
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """One measure's observations, and a row for each that says whose server and client it was.
-
-    The columns of `ends` are server, server_port, server_name … and client, client_port …, as far as the
-    table had them; rates have none.
-    """
+    """One measure's observations, each from a row of `table`, whose `server` (src or dst) served."""
 
     name: str
     unit: str
     kind: Kind
     sample: Sample
-    ends: pd.DataFrame
+    table: pd.DataFrame | None = None
+    server: str = "dst"
+
+    def whose(self, end: str, what: str) -> pd.Series | None:
+        """By row, the `what` (name, port, workload …) of its `end`, server or client; None where unknown."""
+        if self.table is None:
+            return None
+        side = self.server if end == "server" else {"dst": "src", "src": "dst"}[self.server]
+        return self.table.get(f"{side}_{what}")
 
 
 def observed(tables: Tables) -> list[Observed]:
@@ -125,7 +127,8 @@ def _lost(tables: Tables) -> Observed:
     import numpy as np
 
     packets, again = tables.packets, tables.retransmissions
-    data = packets[(packets["protocol"] == "TCP") & (packets["payload_length"] > 0).fillna(value=False)]
+    carries = (packets["protocol"] == "TCP") & (packets["payload_length"] > 0).fillna(value=False)
+    data = packets[["point", "stream"]][carries]  # two columns: the packets are a million
     lost = again[again["loss_class"].isin(LOST_DATA) & (again["payload_length"] > 0)]
     tcp = _tcp(tables)
     sent = _counted(data, tcp)
@@ -139,11 +142,13 @@ def _counted(rows: pd.DataFrame, conversations: pd.DataFrame) -> Floats:
     import numpy as np
     import pandas as pd
 
-    def keys(table: pd.DataFrame) -> pd.MultiIndex:
-        return pd.MultiIndex.from_arrays([table["point"].astype("object"), table["stream"].astype("int64")])
+    def keys(points: pd.Series | pd.Index, streams: pd.Series | pd.Index) -> pd.MultiIndex:
+        return pd.MultiIndex.from_arrays([points.astype("object"), streams.astype("int64")])
 
-    place = keys(conversations).get_indexer(keys(rows))
-    return np.bincount(place[place >= 0], minlength=len(conversations)).astype(np.float64)
+    sizes = rows.groupby(["point", "stream"], observed=True).size()
+    counts = pd.Series(sizes.to_numpy(), index=keys(*(sizes.index.get_level_values(n) for n in (0, 1))))
+    wanted = keys(conversations["point"], conversations["stream"])
+    return counts.reindex(wanted, fill_value=0).to_numpy(dtype=np.float64)
 
 
 def _rates(tables: Tables) -> Iterator[Observed]:
@@ -161,7 +166,7 @@ def _rates(tables: Tables) -> Iterator[Observed]:
         place = since.clip(0, STRETCHES - 1).astype(np.int64)
         amounts = None if weights is None else weights.to_numpy(dtype=np.float64)
         sums = np.bincount(place, weights=amounts, minlength=STRETCHES).astype(np.float64)
-        return Observed(name, unit, "rate", Sample(sums, each, stretches), pd.DataFrame())
+        return Observed(name, unit, "rate", Sample(sums, each, stretches))
 
     if seconds > 0:
         yield rate("conversations", "1/s", begun)
@@ -186,22 +191,7 @@ def _of(
 ) -> Observed:
     import numpy as np
 
-    keys = table[list(together)].astype("object")
-    numbers = keys.groupby(list(together), dropna=False, sort=False).ngroup()
+    numbers = table.groupby(list(together), dropna=False, sort=False, observed=True).ngroup()
     cluster: npt.NDArray[np.int64] = np.asarray(numbers, dtype=np.int64)
     sample = Sample(values.astype(np.float64), totals, cluster)
-    return Observed(name, unit, kind, sample, _ends(table, server))
-
-
-def _ends(table: pd.DataFrame, server: str) -> pd.DataFrame:
-    """Whose each row is, told by who serves and who asks instead of who sent."""
-    client = "src" if server == "dst" else "dst"
-    roles = {"server": server, "client": client}
-    columns = {
-        f"{end}{suffix}": f"{role}{suffix}"
-        for end, role in roles.items()
-        for suffix in _SUFFIXES
-        if f"{role}{suffix}" in table
-    }
-    ends = table[list(columns.values())].reset_index(drop=True)
-    return ends.set_axis(list(columns), axis="columns")
+    return Observed(name, unit, kind, sample, table, server)

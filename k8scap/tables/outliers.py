@@ -90,13 +90,13 @@ def _contests(measure: Observed, by: str) -> list[Contest]:
 def _grouped(measure: Observed, by: str, end: str) -> dict[str, Sample]:
     import numpy as np
 
-    ends = measure.ends
-    column = f"{end}_{'name' if by in {'pod', 'server'} else by}"
-    if column not in ends or not len(ends):
+    labels = measure.whose(end, "name" if by in {"pod", "server"} else by)
+    if labels is None:
         return {}
-    labels = ends[column].astype("object")
-    if by == "server":
-        labels = labels.astype("str") + ":" + ends["server_port"].astype("str")
+    labels = labels.astype("object")
+    ports = measure.whose(end, "port")
+    if by == "server" and ports is not None:
+        labels = labels.astype("str") + ":" + ports.astype("str")
     counts = labels.value_counts().head(MOST_GROUPS)
     return {str(who): measure.sample.take(np.asarray(labels == who)) for who in counts.index}
 
