@@ -11,6 +11,7 @@ from k8scap.findings.connection_refused import connection_refused
 from k8scap.findings.dns_timeout import dns_timeout
 from k8scap.findings.duplicate_capture import duplicate_capture
 from k8scap.findings.packet_loss import packet_loss
+from k8scap.findings.slow_proxy import slow_proxy
 from k8scap.findings.slow_reader import slow_reader
 from k8scap.findings.slow_server import slow_server
 from k8scap.findings.super_packets import super_packets
@@ -30,6 +31,7 @@ RULES: tuple[Callable[[Case], list[Finding]], ...] = (
     slow_reader,
     connection_refused,
     dns_timeout,
+    slow_proxy,
     bad_checksums,
     checksum_offload,
     duplicate_capture,

@@ -53,6 +53,11 @@ CATALOGUE: Mapping[str, Entry] = {
         rule="packet-loss",
         causes=("lossy-path",),
     ),
+    "quick-sidecar": Entry(line="requests through a sidecar's proxy that passes them on at once"),
+    "sidecar": Entry(
+        line="requests through a sidecar's proxy that holds each of them up",
+        rule="slow-proxy",
+    ),
     "slow-reader": Entry(
         line="an upload whose receiver stops reading again and again: zero windows",
         rule="slow-reader",
