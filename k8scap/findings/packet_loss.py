@@ -17,7 +17,9 @@ from k8scap.findings.groups import largest
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.loss_causes import BURST_THRESHOLDS, causes
 from k8scap.findings.steps import inside
+from k8scap.findings.time_shares import whose_time
 from k8scap.findings.verdict import found, lost_packets, not_judged, ruled_out
+from k8scap.tables.loss import LOST
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +47,6 @@ THRESHOLDS = {
     "crossing_fin_ms": CROSSING_FIN_MS,
     **BURST_THRESHOLDS,
 }
-_LOST = ("syn", "fin", "timeout", "fast")
 _NEVER_OPENED = ("S0", "REJ", "RSTOS0")
 _OF_A_SEGMENT = ["time", "stream", "protocol", "src", "dst", "dst_port", "payload_length", "ip_id"]
 _PATH = ["src", "dst", "service_port", "to_service"]
@@ -59,7 +60,9 @@ def packet_loss(case: Case) -> list[Finding]:
         reason = "no TCP segment with data, SYN or FIN was captured"
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
     events = _events(case, segments)
-    return _by_path(case, events[events["kind"].isin(_LOST)], segments) or [_nothing(case, events, segments)]
+    return _by_path(case, events[events["loss_class"].isin(LOST)], segments) or [
+        _nothing(case, events, segments)
+    ]
 
 
 def _segments(case: Case) -> pd.DataFrame:
@@ -72,14 +75,16 @@ def _segments(case: Case) -> pd.DataFrame:
 
 def _with_service(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
     """Adds service, service_port (who was connected to) and to_service (the row went there)."""
-    conversations = case.tcp_conversations[["stream", "dst", "dst_port"]]
-    services = conversations.set_axis(["stream", "service", "service_port"], axis=1)
-    joined = rows.merge(services, on="stream", how="left")
-    address = joined["dst"].astype("object") == joined["service"].astype("object")
-    joined["to_service"] = address & (joined["dst_port"] == joined["service_port"]).fillna(value=False)
-    for column in ("src", "dst", "service"):
-        joined[column] = joined[column].astype("object")
-    return joined
+    began = case.tcp_conversations.drop_duplicates("stream").set_index("stream")
+    addresses = rows["dst"].astype("category").dtype
+    services = began["dst"].astype("object").astype(addresses)
+    joined = rows.assign(
+        service=services.reindex(rows["stream"]).array,
+        service_port=began["dst_port"].reindex(rows["stream"]).array,
+    )
+    address = joined["dst"].astype(addresses).cat.codes == joined["service"].cat.codes
+    port = (joined["dst_port"] == joined["service_port"]).fillna(value=False).astype(bool)
+    return joined.assign(to_service=address & port)
 
 
 def _events(case: Case, segments: pd.DataFrame) -> pd.DataFrame:
@@ -93,10 +98,9 @@ def _events(case: Case, segments: pd.DataFrame) -> pd.DataFrame:
     conversations = case.tcp_conversations
     never = conversations.loc[conversations["state"].isin(_NEVER_OPENED), "stream"]
     events = _with_service(case, case.retransmissions[~case.retransmissions["stream"].isin(never)])
+    same_packet = events["loss_class"] == "duplicate_capture"
     ids = segments.set_index("number")["ip_id"]
-    this, before = events["number"].map(ids).fillna(0), events["repeats"].map(ids).fillna(0)
-    same_packet = (this != 0) & (this == before)
-    at_once = (this == 0) & (events["waited_ms"] < DUPLICATE_MS)
+    at_once = (events["number"].map(ids).fillna(0) == 0) & (events["waited_ms"] < DUPLICATE_MS)
     crossing = (events["kind"] == "fin") & (events["waited_ms"] < CROSSING_FIN_MS)
     return events[~(same_packet | at_once | crossing | _explained(case, events)).astype(bool)]
 
@@ -229,10 +233,12 @@ def _next_step(case: Case, address: str, port: int) -> str:
 
 def _nothing(case: Case, events: pd.DataFrame, segments: pd.DataFrame) -> Finding:
     """No loss was seen: a capture at the receiver may still show holes that were filled late."""
-    doubtful = events[events["kind"] == "ambiguous"]
+    doubtful = events[events["loss_class"] == "ambiguous"]
     title = f"no segment of {len(segments):,} was lost and sent again"
-    if spurious := int((events["kind"] == "spurious").sum()):
+    if spurious := int((events["loss_class"] == "spurious").sum()):
         title += f" ({spurious:,} repeated without need)"
+    if whose := whose_time(case):
+        title += f"; {whose}"
     if doubtful.empty:
         return ruled_out(RULE, case, title=title, total=len(segments), thresholds=THRESHOLDS)
     many = len(doubtful) >= MIN_LOST and len(doubtful) / len(segments) >= WARNING_SHARE
