@@ -213,6 +213,21 @@ def test_the_hosts_conntrack_names_the_cause(wire: Wire, counter: str, cause: st
     assert found.next_step == "conntrack -S"
 
 
+@pytest.mark.parametrize("old", [True, False], ids=["old ones live", "nothing lives"])
+def test_where_only_new_connections_fail_their_table_is_full(wire: Wire, *, old: bool) -> None:
+    kept = wire.connection(port=5432)
+    kept.open(0.0)
+    for port in (80, 443, 6379):
+        quick(wire, 1.0, port=port)
+        silent(wire, 10.0, port=port)
+    if old:
+        for n in range(10):
+            kept.ask(9.0 + n, think=0.002)
+    findings = [f for f in wire.findings() if f.rule == "connect-timeout"]
+    assert len(findings) == 3
+    assert {f.consistent_with[0] == "conntrack-full" for f in findings} == {old}
+
+
 def test_syns_lost_only_while_many_connections_are_open_exhaust_ports(wire: Wire) -> None:
     held = [wire.connection(port=443) for _ in range(70)]
     for n, connection in enumerate(held):
