@@ -13,7 +13,7 @@ from k8scap.findings.attempts import SILENT_SECONDS, answered_late, milliseconds
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.groups import finder, largest, many_more
 from k8scap.findings.intervals import union_seconds
-from k8scap.findings.silent_causes import EXHAUSTED_FLOWS, causes
+from k8scap.findings.silent_causes import EXHAUSTED_FLOWS, FAILING_PLACES, causes, only_new_ones_fail
 from k8scap.findings.steps import endpoints_of, in_kubernetes, inside, policies_of, whose
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
 
@@ -33,6 +33,7 @@ THRESHOLDS = {
     "critical_syns": CRITICAL_SYNS,
     "by_chance": BY_CHANCE,
     "exhausted_flows": EXHAUSTED_FLOWS,
+    "failing_places": FAILING_PLACES,
 }
 _DESTINATION = ["dst", "dst_port"]
 
@@ -51,8 +52,9 @@ def connect_timeout(case: Case) -> list[Finding]:
         return [ruled_out(RULE, case, title=title, total=len(attempts), thresholds=THRESHOLDS)]
     syns = _syns(case, slow)
     groups, rest = largest(slow, _DESTINATION)
-    same = finder(attempts, _DESTINATION)
-    return [_finding(case, group, same(group.iloc[0]), syns) for group in groups] + many_more(
+    same, only_new = finder(attempts, _DESTINATION), only_new_ones_fail(case, slow)
+    findings = [_finding(case, group, same(group.iloc[0]), syns, only_new=only_new) for group in groups]
+    return findings + many_more(
         RULE,
         case,
         rest,
@@ -120,13 +122,15 @@ def _syns(case: Case, slow: pd.DataFrame) -> pd.DataFrame:
     return case.handshakes[case.handshakes["stream"].isin(slow["stream"])]
 
 
-def _finding(case: Case, slow: pd.DataFrame, same: pd.DataFrame, syns: pd.DataFrame) -> Finding:
+def _finding(
+    case: Case, slow: pd.DataFrame, same: pd.DataFrame, syns: pd.DataFrame, *, only_new: bool
+) -> Finding:
     first = slow.iloc[0]
     address, port = str(first["dst"]), int(first["dst_port"])
     sent = syns[syns["stream"].isin(slow["stream"])]
     destination = case.endpoint(address, port, time=first["start"])
     otherwise = f"{address_filter('addr', address)} && tcp.port == {port} && tcp.flags.syn == 1"
-    why = causes(case, slow, same)
+    why = causes(case, slow, same, only_new=only_new)
     return found(
         RULE,
         case,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from k8scap.model import NameEntry
 
 EXHAUSTED_FLOWS = 64
+FAILING_PLACES = 3
 _POD_NETWORK = {4: 24, 6: 64}  # a node's share of the pods' network, in most clusters
 _NEVER = ("network-policy-drop", "stale-endpoint", "host-down", "missing-route")
 _FROM_OUTSIDE = ("snat-port-race", "conntrack-full", "listen-queue-overflow", "lossy-path")
@@ -26,8 +27,11 @@ _FROM_INSIDE = ("listen-queue-overflow", "conntrack-full", "network-policy-drop"
 _SOME_SILENT = ("stale-endpoint", "network-policy-drop", "conntrack-full", "listen-queue-overflow")
 
 
-def causes(case: Case, rows: pd.DataFrame, same: pd.DataFrame) -> tuple[str, ...]:
-    """For slow or silent attempts `rows` to one destination, among all attempts `same` to it."""
+def causes(case: Case, rows: pd.DataFrame, same: pd.DataFrame, *, only_new: bool) -> tuple[str, ...]:
+    """For slow or silent attempts `rows` to one destination, among all attempts `same` to it.
+
+    `only_new`: see `only_new_ones_fail`.
+    """
     first = rows.iloc[0]
     entry = case.names.entry(str(first["dst"]), first["start"])
     never = bool(same["answered"].isna().all())
@@ -35,6 +39,7 @@ def causes(case: Case, rows: pd.DataFrame, same: pd.DataFrame) -> tuple[str, ...
         *(["hairpin"] if _to_itself(case, rows, entry) else []),
         *(["vxlan-checksum"] if _bad_checksums(case, rows) else []),
         *_by_evidence(case),
+        *(["conntrack-full"] if only_new else []),
         *(["stale-endpoint"] if never and _is_stale(case, first, entry) else []),
         *(["host-down"] if never and _is_silent_host(case, first, entry) else []),
     ]
@@ -46,6 +51,23 @@ def causes(case: Case, rows: pd.DataFrame, same: pd.DataFrame) -> tuple[str, ...
     if not inside and _at_once(rows, same) >= EXHAUSTED_FLOWS:
         told.append("snat-exhaustion")
     return _ranked(told, _FROM_INSIDE if inside else _FROM_OUTSIDE)
+
+
+def only_new_ones_fail(case: Case, slow: pd.DataFrame) -> bool:
+    """Several places that answered before answer no new connection at the same time, while old ones live.
+
+    That is what a full conntrack table looks like from inside: it has no room for those who come now.
+    """
+    silent, attempts, tcp = slow[slow["answered"].isna()], case.attempts, case.tcp_conversations
+    if silent.empty:
+        return False
+    since, until = silent["asked"].min(), silent["asked_last"].max()
+    place = ["dst", "dst_port"]
+    before = attempts.loc[attempts["answered"] < since, place].drop_duplicates()
+    places = silent[place].drop_duplicates().merge(before)
+    during = attempts[attempts["asked"].between(since, until)]
+    old = (tcp["start"] < since) & (tcp["end"] > until) & (tcp["packets_received"] > 0)
+    return len(places) >= FAILING_PLACES and bool(during["answered"].isna().all() and old.any())
 
 
 def _ranked(told: Iterable[str], usual: Iterable[str]) -> tuple[str, ...]:

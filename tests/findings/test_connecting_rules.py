@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,10 @@ if TYPE_CHECKING:
     from k8scap.model import Finding
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)  # the captures are of 2023
-TABLES = ("packets", "conversations", "round_trips", "retransmissions", "exchanges", "lookups")
 
 
 def judged(cap: k8scap.Capture, **changes: object) -> list[Finding]:
-    parts = {name: getattr(cap, name) for name in (*TABLES, "quality", "manifests", "names")}
+    parts = {table.name: getattr(cap, table.name) for table in fields(Case)}
     return judge(Case(**{**parts, **changes}))
 
 
@@ -213,6 +213,21 @@ def test_the_hosts_conntrack_names_the_cause(wire: Wire, counter: str, cause: st
     assert found.next_step == "conntrack -S"
 
 
+@pytest.mark.parametrize("old", [True, False], ids=["old ones live", "nothing lives"])
+def test_where_only_new_connections_fail_their_table_is_full(wire: Wire, *, old: bool) -> None:
+    kept = wire.connection(port=5432)
+    kept.open(0.0)
+    for port in (80, 443, 6379):
+        quick(wire, 1.0, port=port)
+        silent(wire, 10.0, port=port)
+    if old:
+        for n in range(10):
+            kept.ask(9.0 + n, think=0.002)
+    findings = [f for f in wire.findings() if f.rule == "connect-timeout"]
+    assert len(findings) == 3
+    assert {f.consistent_with[0] == "conntrack-full" for f in findings} == {old}
+
+
 def test_syns_lost_only_while_many_connections_are_open_exhaust_ports(wire: Wire) -> None:
     held = [wire.connection(port=443) for _ in range(70)]
     for n, connection in enumerate(held):
@@ -244,7 +259,7 @@ def test_bad_checksums_in_a_tunnel_on_the_ladder(wire: Wire) -> None:
     for port in (41000, 41001):
         for at in (0.0, 1.0, 3.0):
             tunnelled(wire, at, port=port)
-    found = only(wire.findings(), "connect-timeout")
+    found = status(wire.findings(), "connect-timeout")
     assert found.consistent_with[0] == "vxlan-checksum"
     assert "ethtool" in found.next_step
 
@@ -254,7 +269,7 @@ def test_bad_checksums_that_were_answered_too_are_the_network_cards(wire: Wire) 
         tunnelled(wire, at, port=41000)
     tunnelled(wire, 0.5, port=41002)
     tunnelled(wire, 0.501, port=41002, flags="SA")
-    found = only(wire.findings(), "connect-timeout")
+    found = status(wire.findings(), "connect-timeout")
     assert "vxlan-checksum" not in found.consistent_with
 
 
