@@ -79,7 +79,8 @@ def adapted(case: Case) -> pd.DataFrame:
         tolerance=tolerance,
     )
     before = joined["time"] - pd.to_timedelta(joined["waited_ms"], unit="ms")
-    joined = joined[(before <= joined["told"]) & joined["told"].notna()]
+    obeys = joined["payload_length"] + 40 <= joined["icmp_mtu"].astype(float)
+    joined = joined[(before <= joined["told"]) & joined["told"].notna() & obeys]
     sent = _data(case, case.tcp["stream"].isin(joined["stream"]))
     largest = sent.groupby(["stream", "src"], observed=True)["payload_length"].max()
     keys = pd.MultiIndex.from_frame(joined[["stream", "src"]])
