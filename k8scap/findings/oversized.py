@@ -133,7 +133,7 @@ def _narrow(case: Case, src: str, dst: str, events: pd.DataFrame) -> Narrow | No
     events = events[(events["src"] == src) & (events["dst"] == dst)]
     heard = _heard(forth, back)
     again = forth["number"].isin(events["repeats"].dropna())
-    lost = forth[again | (forth["number"].isin(events["number"]) & ~heard)]
+    lost = forth[again | ~heard]
     passed = forth[heard & ~again]
     limit = passed["payload_length"].max() if len(passed) else 0.0
     failed = lost[lost["payload_length"] > max(limit, NARROWEST_BYTES - 1)]
