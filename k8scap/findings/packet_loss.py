@@ -1,20 +1,22 @@
-"""packet-loss: segments that had to be sent again, and connection attempts that nobody answered.
+"""packet-loss: segments that had to be sent again.
 
-Counted are segments that carry data, a SYN or a FIN. A repeat that the receiver had no need of
-(spurious), and a packet that was captured or delivered twice, is no loss.
+Connection attempts that only lack an answer are connect-timeout's, what a full listen queue let fall is
+listen-queue-overflow's. Counted are segments that carry data, a SYN or a FIN. A repeat that the receiver had
+no need of (spurious), and a packet that was captured or delivered twice, is no loss.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from k8scap.findings.attempts import repeated_in_vain
+from k8scap.findings.connect_timeout import slow_attempts
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.flags import FIN, SYN, has_any
 from k8scap.findings.groups import largest
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.loss_causes import BURST_THRESHOLDS, causes
 from k8scap.findings.steps import inside
-from k8scap.findings.unanswered import CRITICAL_SYNS, SILENT_SECONDS, unanswered_connections
 from k8scap.findings.verdict import found, lost_packets, not_judged, ruled_out
 
 if TYPE_CHECKING:
@@ -41,8 +43,6 @@ THRESHOLDS = {
     "stalled_seconds": STALLED_SECONDS,
     "duplicate_ms": DUPLICATE_MS,
     "crossing_fin_ms": CROSSING_FIN_MS,
-    "silent_seconds": SILENT_SECONDS,
-    "critical_syns": CRITICAL_SYNS,
     **BURST_THRESHOLDS,
 }
 _LOST = ("syn", "fin", "timeout", "fast")
@@ -59,9 +59,7 @@ def packet_loss(case: Case) -> list[Finding]:
         reason = "no TCP segment with data, SYN or FIN was captured"
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
     events = _events(case, segments)
-    findings = unanswered_connections(case, RULE, THRESHOLDS)
-    findings += _by_path(case, events[events["kind"].isin(_LOST)], segments)
-    return findings or [_nothing(case, events, segments)]
+    return _by_path(case, events[events["kind"].isin(_LOST)], segments) or [_nothing(case, events, segments)]
 
 
 def _segments(case: Case) -> pd.DataFrame:
@@ -100,9 +98,20 @@ def _events(case: Case, segments: pd.DataFrame) -> pd.DataFrame:
     same_packet = (this != 0) & (this == before)
     at_once = (this == 0) & (events["waited_ms"] < DUPLICATE_MS)
     crossing = (events["kind"] == "fin") & (events["waited_ms"] < CROSSING_FIN_MS)
+    return events[~(same_packet | at_once | crossing | _explained(case, events)).astype(bool)]
+
+
+def _explained(case: Case, events: pd.DataFrame) -> pd.Series:
+    """What other rules report, or what was no loss.
+
+    SYNs that were repeated for themselves, a full listen queue, segments too large for the path, a peer that
+    fell silent.
+    """
+    alone: pd.Series = (events["kind"] == "syn") & events["stream"].isin(slow_attempts(case)["stream"])
+    held_up = events["stream"].isin(case.held_up["stream"])
     too_large = events["number"].isin(list(case.oversized))
     unheard = events["number"].isin([n for frames in case.silences["frames"] for n in frames])
-    return events[~(same_packet | at_once | crossing | too_large | unheard).astype(bool)]
+    return alone | held_up | repeated_in_vain(case.attempts, events) | too_large | unheard
 
 
 def _by_path(case: Case, lost: pd.DataFrame, segments: pd.DataFrame) -> list[Finding]:

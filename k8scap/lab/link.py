@@ -59,7 +59,7 @@ class Entry:
 
 
 class Link:
-    """`devices` maps an IPv4 address (4 bytes) to the file descriptor of the TUN device that has it."""
+    """`devices` maps an IPv4 address (4 bytes) to the file descriptor of the TUN device that leads there."""
 
     def __init__(self, devices: Mapping[bytes, int], *, path: Path, plan: Plan) -> None:
         self.log: list[Entry] = []
@@ -75,7 +75,7 @@ class Link:
         """Pass packets until the descriptor `stop` can be read; then only what is under way."""
         gc.disable()  # the log grows by objects that stay: collecting them is a pause for every packet
         ask_to_be_prompt()
-        readers = [stop, *self._devices.values()]
+        readers = [stop, *set(self._devices.values())]
         while True:
             ready, _, _ = select.select(readers, [], [], self._until_due())
             for descriptor in ready:

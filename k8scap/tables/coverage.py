@@ -91,7 +91,7 @@ def _probes(segments: Segments) -> Bools:
     highest = segments.highest(segments.end, before=True)
     window = np.where(segments.has(SYN) | segments.has(RST), -1, segments.window)
     probe = plain & (segments.seq >= highest - 1) & (segments.heard(window, -1) == 0)
-    acknowledged = segments.heard(segments.highest(segments.ack)) >= segments.end
+    acknowledged = segments.acknowledged >= segments.end
     last_byte = plain & (segments.seq == highest - 1) & acknowledged
     advances = np.where(segments.end > highest, np.arange(len(segments)), LOWEST)
     carrier = np.maximum(segments.highest(advances, before=True), 0)
@@ -111,14 +111,30 @@ def _reached(segments: Segments, carries: Bools) -> tuple[Ints, Ints]:
 
 
 def _sides_out_of_order(segments: Segments, carries: Bools, in_order: Bools) -> list[Ints]:
-    """For each side with anything but new bytes: the indices of its segments that carry bytes."""
+    """For each side with late segments: those, and what they may touch, in capture order.
+
+    Segments that come in order never overlap one another, so that a late one touches the ones whose bytes it
+    carries too, and the one that opened the gap which it fills.
+    """
     import numpy as np
 
     order = segments.by_side[carries[segments.by_side]]
-    sides = segments.side[order]
-    wanted = np.unique(segments.side[carries & ~in_order])
-    first, last = np.searchsorted(sides, wanted, "left"), np.searchsorted(sides, wanted, "right")
-    return [order[i:j] for i, j in zip(first.tolist(), last.tolist(), strict=True)]
+    plain, late = order[in_order[order]], order[~in_order[order]]
+    span = 2**62 // max(2 * segments.flows, 1)
+
+    def key(rows: Ints, position: Ints) -> Ints:
+        return segments.side[rows] * span + np.clip(position[rows], -span // 2 + 1, span // 2 - 1)
+
+    low = np.searchsorted(key(plain, segments.end), key(late, segments.seq), "right")
+    high = np.searchsorted(key(plain, segments.seq), key(late, segments.end), "left") + 1
+    marks = np.zeros(len(plain) + 2, dtype=np.int64)
+    np.add.at(marks, low, 1)
+    np.add.at(marks, np.clip(high, low, len(plain) + 1), -1)
+    touched = plain[np.cumsum(marks)[: len(plain)] > 0]
+    rows = np.sort(np.concatenate((touched, late)))
+    rows = rows[np.argsort(segments.side[rows], kind="stable")]
+    sides = segments.side[rows]
+    return np.split(rows, np.flatnonzero(sides[1:] != sides[:-1]) + 1) if len(late) else []
 
 
 def _replay(rows: Ints, segments: Segments, result: Coverage) -> None:

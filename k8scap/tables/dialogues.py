@@ -109,7 +109,7 @@ def spoken_in(replay: Replay, beginnings: Beginnings | None) -> Dialogues:
     first[1:] = flow[1:] != flow[:-1]
     sent = np.where(cover.carries, found.end, -1)
     heard = found.heard(found.highest(sent))[data]
-    polite = found.highest(found.ack)[data] >= heard
+    polite = found.highest_ack[data] >= heard
     changing = turn & ~first
     changes = np.bincount(flow[changing], minlength=found.flows)
     good = np.bincount(flow[changing & polite], minlength=found.flows)

@@ -121,6 +121,8 @@ def capture_order(packets: pd.DataFrame) -> Ints:
 
     number = frame_numbers(packets)
     point = _codes(packets["point"].astype("category"))
+    if len(point) and (point == point[0]).all() and (number[1:] > number[:-1]).all():
+        return np.arange(len(number))
     order: Ints = np.lexsort((number, point))
     return order
 
@@ -139,10 +141,26 @@ def dense(*keys: Ints) -> Ints:
 
     code = np.zeros(len(keys[0]), dtype=np.int64)
     for key in keys:
-        values, inverse = np.unique(key, return_inverse=True)
-        code = code * max(len(values), 1) + inverse
-        code = np.unique(code, return_inverse=True)[1].astype(np.int64)
+        rank, size = _ranked(key)
+        if size > 1:
+            code = _ranked(code * size + rank)[0]
     return code
+
+
+def _ranked(values: Ints) -> tuple[Ints, int]:
+    """Each value's place among the distinct ones, and how many there are; without a sort where it can be."""
+    import numpy as np
+
+    if not len(values):
+        return values.astype(np.int64), 0
+    low, high = int(values.min()), int(values.max())
+    if high - low > 4 * len(values) + 65_536:
+        distinct, rank = np.unique(values, return_inverse=True)
+        return rank.astype(np.int64), len(distinct)
+    there = np.zeros(high - low + 1, dtype=np.int64)
+    there[values - low] = 1
+    place = np.cumsum(there) - 1
+    return place[values - low], int(place[-1]) + 1
 
 
 def group_starts(group: Ints) -> Ints:
@@ -168,8 +186,9 @@ def from_initiator(group: Ints, ends: Endpoints, flags: Ints) -> Bools:
     src, port = ends.src[starts].copy(), ends.src_port[starts].copy()
     turn = (flags[starts] >= 0) & (ends.src_port[starts] < ends.dst_port[starts])
     src[turn], port[turn] = ends.dst[starts][turn], ends.dst_port[starts][turn]
+    syns = np.flatnonzero((flags >= 0) & (flags & SYN != 0))
     for both, turned in ((SYN | ACK, True), (SYN, False)):
-        rows = np.flatnonzero((flags >= 0) & (flags & (SYN | ACK) == both))
+        rows = syns[flags[syns] & (SYN | ACK) == both]
         groups, first = np.unique(group[rows], return_index=True)
         chosen = rows[first]
         src[groups] = (ends.dst if turned else ends.src)[chosen]

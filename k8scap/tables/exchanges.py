@@ -183,7 +183,7 @@ def _with_repeats(replay: Replay, last: Ints, limit: Ints) -> Ints:
     import numpy as np
 
     segments, cover = replay.segments, replay.coverage
-    acknowledged = segments.heard(segments.highest(segments.ack)) >= segments.end
+    acknowledged = segments.acknowledged >= segments.end
     needed = np.flatnonzero(cover.repeats & ~acknowledged & segments.from_client & (segments.payload > 0))
     place = np.searchsorted(needed, limit) - 1
     if not len(needed):

@@ -26,7 +26,10 @@ VERDICTS = ("spurious_retransmission", "fast_retransmission", "out_of_order", "r
 DUPLICATE_ACKS = 3
 """RFC 5681, 3.2: so many duplicate ACKs start a fast retransmission."""
 PROMPT = 20_000_000
-"""Nanoseconds: an answer to an ACK comes this soon after it, or within the connection's round trip."""
+"""Nanoseconds: an answer to an ACK comes this soon after it, and a round trip and a half.
+
+The path to the sender and back, and the quarter of a round trip for which it waits for stragglers (RFC 8985,
+6.2)."""
 SHORTEST_TIMEOUT = 200_000_000
 """Nanoseconds: no common TCP's retransmission timer is shorter (Linux' TCP_RTO_MIN; RFC 6298 says 1 s)."""
 
@@ -45,7 +48,7 @@ def events(segments: Segments, cover: Coverage) -> Ints:
 
     reordered = np.zeros(len(segments), dtype=bool)
     fills = np.flatnonzero(cover.fills)
-    reordered[fills] = _sent_after(segments, fills, cover.opener[fills]) < 0
+    reordered[fills] = sent_after(segments, fills, cover.opener[fills]) < 0
     return np.flatnonzero(cover.repeats | (cover.fills & ~reordered)).astype(np.int64)
 
 
@@ -54,9 +57,9 @@ def kinds(segments: Segments, cover: Coverage, event: Ints, verdicts: Texts) -> 
     import numpy as np
 
     flags, payload = segments.flags[event], segments.payload[event]
-    acknowledged = segments.heard(segments.highest(segments.ack))[event] >= segments.end[event]
-    unneeded = acknowledged | _reported_twice(segments, event)
-    own = np.where(_provoked(segments, event), "fast", "timeout")
+    acknowledged = segments.acknowledged[event] >= segments.end[event]
+    unneeded = acknowledged | reported_twice(segments, event)
+    own = np.where(provoked(segments, event), "fast", "timeout")
     kind = np.where(unneeded, "spurious", own)
     kind = np.where(cover.fills[event], _of_fills(segments, cover, event, own, verdicts), kind)
     kind = np.where((flags & FIN != 0) & (payload == 0), "fin", kind)
@@ -68,7 +71,7 @@ def _of_fills(segments: Segments, cover: Coverage, event: Ints, own: Texts, verd
     import numpy as np
 
     opener = cover.opener[event]
-    sure = _sent_after(segments, event, opener) > 0
+    sure = sent_after(segments, event, opener) > 0
     waited = segments.time[event] - segments.time[opener] if len(event) else event
     too_soon = (verdicts == "retransmission") & (waited < SHORTEST_TIMEOUT)
     theirs = np.select(
@@ -83,7 +86,7 @@ def _of_fills(segments: Segments, cover: Coverage, event: Ints, own: Texts, verd
     return np.where(sure, own, np.where(too_soon, "ambiguous", theirs))
 
 
-def _sent_after(segments: Segments, late: Ints, opener: Ints) -> Ints:
+def sent_after(segments: Segments, late: Ints, opener: Ints) -> Ints:
     """1 where `late` was sent after the segment that it should precede, -1 where before, 0 where unknown.
 
     A sender's timestamps (RFC 7323) never go back, and Linux counts a connection's IP identifications up.
@@ -103,7 +106,7 @@ def _sent_after(segments: Segments, late: Ints, opener: Ints) -> Ints:
     return np.where(by_time != 0, by_time, np.where(counted, np.sign(step), 0))
 
 
-def _provoked(segments: Segments, event: Ints) -> Bools:
+def provoked(segments: Segments, event: Ints) -> Bools:
     """Events that answer what the other side had just said: that it lacks these bytes.
 
     It says so by three duplicate ACKs (RFC 5681) or a selective ACK from beyond (RFC 6675); and, until all
@@ -115,13 +118,14 @@ def _provoked(segments: Segments, event: Ints) -> Bools:
 
     if not len(event):
         return np.zeros(0, dtype=bool)
-    round_trip = np.maximum(handshakes(segments).round_trip, PROMPT)[segments.flow]
-    acknowledged = segments.heard(segments.highest(segments.ack))
-    prompt = (segments.time - segments.heard(segments.time) <= round_trip) & (acknowledged <= segments.seq)
+    patience = np.maximum(handshakes(segments).round_trip, 0) * 3 // 2 + PROMPT
+    acknowledged = segments.acknowledged
+    silent = segments.time - segments.heard(segments.time)
+    prompt = (silent <= patience[segments.flow]) & (acknowledged <= segments.seq)
     beyond = segments.heard(segments.highest(segments.sack_right)) > segments.end
     duplicates = segments.heard(_duplicate_acks(segments), 0) >= DUPLICATE_ACKS
     reported = (prompt & (beyond | duplicates))[event]
-    reached = segments.highest(segments.end)[event]
+    reached = segments.reached[event]
     answers = reported.copy()
     recovery: dict[int, int] = {}
     for place, side in enumerate(segments.side[event].tolist()):
@@ -149,13 +153,12 @@ def _duplicate_acks(segments: Segments) -> Ints:
     return result
 
 
-def _reported_twice(segments: Segments, event: Ints) -> Bools:
+def reported_twice(segments: Segments, event: Ints) -> Bools:
     """Events whose bytes the other side then reported as received twice (D-SACK, RFC 2883)."""
     import numpy as np
 
     marked = np.zeros(len(event), dtype=bool)
-    known = (segments.sack_left > LOWEST) & (segments.ack > LOWEST)
-    reports = np.flatnonzero(known & (segments.sack_right <= segments.ack))
+    reports = _second_reports(segments)
     flow, side = segments.flow[event], segments.side[event]
     for index in reports.tolist():
         low = int(np.searchsorted(flow, segments.flow[index]))
@@ -167,6 +170,47 @@ def _reported_twice(segments: Segments, event: Ints) -> Bools:
         hits = low + np.flatnonzero(of_other & overlap & ~marked[low:high])
         marked[hits[-1:]] = True
     return marked
+
+
+def _second_reports(segments: Segments) -> Ints:
+    """Indices of the segments whose first SACK block reports what came twice (RFC 2883, 4).
+
+    It lies below what is acknowledged; or above, and then inside a block that was reported before, though
+    nothing but its arrival called for an ACK: neither the acknowledgment nor the window has moved.
+    """
+    import numpy as np
+
+    known = (segments.sack_left > LOWEST) & (segments.ack > LOWEST)
+    below = known & (segments.sack_right <= segments.ack)
+    order = segments.by_side
+    before = np.full(len(order), -1, dtype=np.int64)
+    before[order[1:]] = order[:-1]
+    before[before >= 0] = np.where(segments.side[before] == segments.side, before, -1)[before >= 0]
+    still = (segments.ack == segments.ack[before]) & (segments.window == segments.window[before])
+    front = segments.highest(np.where(known, segments.sack_right, LOWEST), before=True)
+    above = known & ~below & (before >= 0) & still & segments.pure_ack & (segments.sack_right <= front)
+    reporting = order[known[order]]
+    sides = segments.side[reporting]
+    second = [
+        index for index in np.flatnonzero(above).tolist() if _reported(segments, reporting, sides, index)
+    ]
+    return np.sort(np.concatenate((np.flatnonzero(below), np.array(second, dtype=np.int64))))
+
+
+def _reported(segments: Segments, reporting: Ints, sides: Ints, index: int) -> bool:
+    """Whether an earlier report of the same side holds the whole of this one's first block."""
+    import numpy as np
+
+    side = segments.side[index]
+    first, last = int(np.searchsorted(sides, side)), int(np.searchsorted(sides, side, "right"))
+    until = first + int(np.searchsorted(reporting[first:last], index))
+    near = reporting[max(first, until - _REPORTS) : until]
+    left, right = segments.sack_left[near], segments.sack_right[near]
+    return bool(((left <= segments.sack_left[index]) & (right >= segments.sack_right[index])).any())
+
+
+_REPORTS = 4096
+"""So many of the last selective ACKs are searched: a window's worth, and then some."""
 
 
 def since_earlier(segments: Segments, later: Ints, earlier: Ints) -> Ints:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from k8scap.tables.coverage import Coverage
     from k8scap.tables.endpoints import Endpoints
     from k8scap.tables.handshakes import Handshakes
+    from k8scap.tables.judging import Judged
     from k8scap.tables.segments import Segments
 
     Ints = npt.NDArray[np.int64]
@@ -83,6 +84,13 @@ class Replay:
 
         found = self.segments
         return kinds(found, self.coverage, self.events, verdicts(self.packets, found.row[self.events]))
+
+    @cached_property
+    def judged(self) -> Judged:
+        """The class of each late or repeated segment; see `judging.judge`."""
+        from k8scap.tables.judging import judge
+
+        return judge(self)
 
     @cached_property
     def samples(self) -> tuple[Ints, Ints, Ints]:

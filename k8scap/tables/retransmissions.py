@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from k8scap.schema import Column
+from k8scap.tables.loss import CLASS_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("repeats", "Int64", "frame that carried any of these bytes last", absent=_NA),
     Column("waited_ms", "float64", "time since that frame", "ms", "NaN"),
     Column("copy", "int64", "2 = sent for the second time; 1 where the first copy was not captured"),
+    *CLASS_COLUMNS,
 )
 
 
@@ -49,6 +51,7 @@ def retransmissions(packets: pd.DataFrame, *, replay: Replay | None = None) -> p
       sent in order is no event, what was sent later is `fast` or `timeout`. Without them Wireshark's verdict
       is taken, but for its retransmission within 200 ms, which no timer makes.
 
+    `loss_class` is our own judgement of what was lost and what was not, with how sure it is; see `losses`.
     Raises SchemaError where columns are missing.
     """
     from k8scap.schema import require
@@ -64,9 +67,11 @@ def _table(replay: Replay) -> pd.DataFrame:
     import pandas as pd
 
     from k8scap.tables.assembly import ABSENT, assemble, milliseconds
+    from k8scap.tables.loss import CLASSES
     from k8scap.tables.recovery import KINDS, VERDICTS, since_earlier, verdicts
 
-    found, cover, event = replay.segments, replay.coverage, replay.events
+    found, cover, event, judged = replay.segments, replay.coverage, replay.events, replay.judged
+    place = np.searchsorted(judged.index, event)
     row, before = found.row[event], cover.before[event]
     theirs = verdicts(replay.packets, row)
     repeats = found.number[before] if len(event) else event
@@ -82,5 +87,7 @@ def _table(replay: Replay) -> pd.DataFrame:
         "repeats": np.where(before >= 0, repeats, ABSENT),
         "waited_ms": milliseconds(since_earlier(found, event, before)),
         "copy": cover.copy[event],
+        "loss_class": pd.Categorical.from_codes(judged.code[place], dtype=pd.CategoricalDtype(list(CLASSES))),
+        "confidence": judged.confidence[place],
     }
     return assemble(COLUMNS, values)
