@@ -79,7 +79,8 @@ def adapted(case: Case) -> pd.DataFrame:
         tolerance=tolerance,
     )
     before = joined["time"] - pd.to_timedelta(joined["waited_ms"], unit="ms")
-    joined = joined[(before <= joined["told"]) & joined["told"].notna()]
+    obeys = joined["payload_length"] + 40 <= joined["icmp_mtu"].astype(float)
+    joined = joined[(before <= joined["told"]) & joined["told"].notna() & obeys]
     sent = _data(case, case.tcp["stream"].isin(joined["stream"]))
     largest = sent.groupby(["stream", "src"], observed=True)["payload_length"].max()
     keys = pd.MultiIndex.from_frame(joined[["stream", "src"]])
@@ -132,7 +133,7 @@ def _narrow(case: Case, src: str, dst: str, events: pd.DataFrame) -> Narrow | No
     events = events[(events["src"] == src) & (events["dst"] == dst)]
     heard = _heard(forth, back)
     again = forth["number"].isin(events["repeats"].dropna())
-    lost = forth[again | (forth["number"].isin(events["number"]) & ~heard)]
+    lost = forth[again | ~heard]
     passed = forth[heard & ~again]
     limit = passed["payload_length"].max() if len(passed) else 0.0
     failed = lost[lost["payload_length"] > max(limit, NARROWEST_BYTES - 1)]
