@@ -117,6 +117,13 @@ class Case:
 
         return held_up(self)
 
+    @cached_property
+    def tls_handshakes(self) -> pd.DataFrame:
+        """The TLS handshakes and how each ended: see `k8scap.findings.tls_handshakes`."""
+        from k8scap.findings.tls_handshakes import handshakes
+
+        return handshakes(self)
+
     def host(self, address: object, *, time: datetime | None = None) -> str:
         return endpoint(self.names, address, time=time)
 
