@@ -35,7 +35,8 @@ _TABLES = (
 class Case:
     """The tables of a capture (the columns of `schema` and `k8scap.tables`), its quality and names.
 
-    Frame and stream numbers count within one capture point, so a rule works on the case `at` one point.
+    `hops` is None where nobody looked for sidecars. Frame and stream numbers count within one capture
+    point, so a rule works on the case `at` one point.
     """
 
     packets: pd.DataFrame
@@ -50,6 +51,7 @@ class Case:
     quality: Quality
     manifests: tuple[Manifest, ...]
     names: Names
+    hops: pd.DataFrame | None = None
 
     @cached_property
     def points(self) -> tuple[str, ...]:
@@ -60,6 +62,8 @@ class Case:
     def at(self, point: str) -> Case:
         """The same, of one capture point only, with that point's quality."""
         here: dict[str, Any] = {name: _at(getattr(self, name), point) for name in _TABLES}
+        if self.hops is not None:
+            here["hops"] = _at(self.hops, point)
         manifests = tuple(m for m in self.manifests if m.point == point)
         if len(self.points) > 1:
             here["quality"] = quality(here["packets"], manifests=manifests, cut_off=self.quality.cut_off)
@@ -83,6 +87,15 @@ class Case:
         """When the last frame was captured (NaT in an empty capture)."""
         last: pd.Timestamp = self.packets["time"].max()
         return last
+
+    @cached_property
+    def behind_proxies(self) -> frozenset[int]:
+        """Streams whose waits hold a sidecar's; on the other side of it the server's own are seen."""
+        if self.hops is None:
+            return frozenset()
+        joined = self.hops[self.hops["outer_stream"].notna()]
+        near = joined["inner_stream"].where(joined["role"] == "egress", joined["outer_stream"])
+        return frozenset(int(stream) for stream in near)
 
     @cached_property
     def tcp(self) -> pd.DataFrame:
@@ -123,6 +136,19 @@ class Case:
         from k8scap.findings.tls_handshakes import handshakes
 
         return handshakes(self)
+
+    def oversized(self) -> frozenset[int]:
+        """The frames that repeat something because of its size; see `findings.oversized`."""
+        from k8scap.findings.oversized import claimed
+
+        return frozenset(claimed(self))
+
+    @cached_property
+    def silences(self) -> pd.DataFrame:
+        """The connections on which one side fell silent for good; see `findings.silences`."""
+        from k8scap.findings.silences import silences
+
+        return silences(self)
 
     def host(self, address: object, *, time: datetime | None = None) -> str:
         return endpoint(self.names, address, time=time)

@@ -116,7 +116,8 @@ def _spells(tcp: pd.DataFrame) -> pd.DataFrame:
         )
         .reset_index()
     )
-    ends = spells["stream"].map(tcp.groupby("stream")["time"].max())
+    last = tcp.groupby("stream")["time"].max()
+    ends = spells["stream"].map(last) if len(last) else spells["end"]  # an empty mapper's values are floats
     return spells.assign(kind="closed", end=spells["end"].fillna(ends)).sort_values("start", kind="stable")
 
 

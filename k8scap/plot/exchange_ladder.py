@@ -61,14 +61,14 @@ def exchange_ladder(
     A black triangle is a window of 0.
 
     `data` is a capture or its packets; `stream` a stream number of `protocol` ("TCP" or "UDP"), or several
-    whose ends then share lifelines; None takes the connection with the most segments sent again, else with
-    the most frames. Of more than `most` frames a part is drawn: around the frame number `around`, else
-    around the first that was sent again, else from the beginning. With several capture points it is the
-    first that saw the conversation. Raises SchemaError.
+    whose ends then share lifelines; None takes that of the frame `around`, else the connection with the most
+    segments sent again, else with the most frames. Of more than `most` frames a part is drawn: around the
+    frame number `around`, else around the first that was sent again, else from the beginning. With several
+    capture points it is the first that saw the conversation. Raises SchemaError.
     """
     packets = table_of(data, "packets")
     require(packets, NEEDED, what="plot.exchange_ladder")
-    mine = _frames(data, packets, stream, protocol)
+    mine = _frames(data, packets, stream, protocol, around)
     if mine.empty:
         which = "" if stream is None else f" in {protocol} stream {stream}"
         return say_empty(axes_or_new(ax), f"No packet{which} to draw is in this capture.")
@@ -95,14 +95,15 @@ def _frame(number: Any) -> int:
 
 
 def _frames(
-    data: Any, packets: pd.DataFrame, stream: int | Sequence[int] | None, protocol: str
+    data: Any, packets: pd.DataFrame, stream: int | Sequence[int] | None, protocol: str, around: int | None
 ) -> pd.DataFrame:
     """The frames of the chosen streams at the first point that saw any, in the order of their times."""
     kind = packets[(packets["protocol"] == protocol) & packets["stream"].notna()]
     if kind.empty:
         return kind
     if stream is None:
-        stream = _worst(data, kind)
+        there = kind[kind.index == around]
+        stream = int(there["stream"].iloc[0]) if len(there) else _worst(data, kind)
     mine = kind[kind["stream"].isin([stream] if isinstance(stream, int) else list(stream))]
     if len(mine["point"].unique()) > 1:
         mine = mine[mine["point"] == mine["point"].iloc[0]]

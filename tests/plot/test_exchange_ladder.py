@@ -72,6 +72,10 @@ def test_the_worst_connection_is_the_one_that_is_drawn(cap: Capture) -> None:
         assert "14 packets" in plot.exchange_ladder(data).get_title(loc="left")
 
 
+def test_a_frames_own_conversation_is_the_one_around_it(cap: Capture) -> None:
+    assert len(arrows(plot.exchange_ladder(cap, around=18))) == 6
+
+
 def test_a_closed_window_is_marked_at_its_sender(cap: Capture) -> None:
     ax = plot.exchange_ladder(cap, stream=0)
     marks = [line for line in ax.lines if line.get_marker() == "v" and len(line.get_xdata())]
