@@ -137,6 +137,7 @@ class Case:
 
         return handshakes(self)
 
+    @cached_property
     def oversized(self) -> frozenset[int]:
         """The frames that repeat something because of its size; see `findings.oversized`."""
         from k8scap.findings.oversized import claimed
