@@ -131,6 +131,13 @@ class Case:
         return held_up(self)
 
     @cached_property
+    def tls_handshakes(self) -> pd.DataFrame:
+        """The TLS handshakes and how each ended: see `k8scap.findings.tls_handshakes`."""
+        from k8scap.findings.tls_handshakes import handshakes
+
+        return handshakes(self)
+
+    @cached_property
     def oversized(self) -> frozenset[int]:
         """The frames that repeat something because of its size; see `findings.oversized`."""
         from k8scap.findings.oversized import claimed

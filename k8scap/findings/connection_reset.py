@@ -1,6 +1,7 @@
 """connection-reset: an established connection that was reset while an answer was owed.
 
-A reset after a FIN, after the whole answer, or by the client itself, is a way to close.
+A reset after a FIN, after the whole answer, or by the client itself, is a way to close. One that ends a TLS
+handshake is tls-failure's.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from k8scap.findings.groups import largest, like, many_more
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.resets import resets
 from k8scap.findings.steps import in_pod, inside, whose
+from k8scap.findings.tls_handshakes import failed_streams
 from k8scap.findings.untranslated import untranslated
 from k8scap.findings.verdict import found, not_judged, ruled_out
 
@@ -51,7 +53,7 @@ def connection_reset(case: Case) -> list[Finding]:
     broken = all_resets[~all_resets["closing"] & ~all_resets["stream"].isin(strays["stray"])]
     struck = broken["stream"].isin(strays["stream"])
     costly = (broken["owed"] | broken["cut"]) & (broken["by_server"] | broken["foreign"])
-    broken = broken[costly | struck]
+    broken = broken[(costly | struck) & ~broken["stream"].isin(failed_streams(case))]
     groups, rest = largest(_named_as(case, broken), _DESTINATION)
     findings = [_finding(case, group, strays) for group in groups] + many_more(
         RULE,

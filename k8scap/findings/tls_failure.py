@@ -13,7 +13,7 @@ from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.groups import largest, like, many_more
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.steps import inside
-from k8scap.findings.tls_handshakes import FINISHED_BYTES, handshakes
+from k8scap.findings.tls_handshakes import FAILED, FINISHED_BYTES
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
 
 if TYPE_CHECKING:
@@ -34,19 +34,18 @@ THRESHOLDS = {
     "critical_share": CRITICAL_SHARE,
     "finished_bytes": float(FINISHED_BYTES),
 }
-_FAILED = ("alert", "rejected", "closed", "plain")
 _SERVER = ["dst", "dst_port"]
 _HOSTS_SHOWN = 3
 
 
 def tls_failure(case: Case) -> list[Finding]:
     """One finding a server (address and port) with which handshakes failed."""
-    rows = handshakes(case)
+    rows = case.tls_handshakes
     rows = rows[~rows["outcome"].isin(["pending", "abandoned"])]
     if rows.empty:
         reason = one_direction(case) or "no TLS handshake was captured to its end"
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
-    failed = rows[rows["outcome"].isin(_FAILED)]
+    failed = rows[rows["outcome"].isin(FAILED)]
     if (failed["outcome"] == "closed").any() and (reason := one_direction(case)):
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=len(rows))]
     if failed.empty:

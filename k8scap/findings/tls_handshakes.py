@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from k8scap.findings.case import Case
 
 FINISHED_BYTES = 58
+FAILED = ("alert", "rejected", "closed", "plain")
 TLS_PORTS = (443, 6443, 8443)
 _BAD_REQUEST = "400"
 _SERVER = ["dst", "dst_port"]
@@ -51,6 +52,13 @@ def handshakes(case: Case) -> pd.DataFrame:
     rows.loc[rows["error"] != "", "outcome"] = "alert"
     rows.loc[rows["protocol"] != "TLS", "outcome"] = "plain"
     return rows
+
+
+def failed_streams(case: Case) -> pd.Series:
+    """The TCP streams that tls-failure speaks of: how they ended is a consequence."""
+    rows = case.tls_handshakes
+    streams: pd.Series = rows.loc[rows["outcome"].isin(FAILED), "stream"]
+    return streams
 
 
 def _plain(requests: pd.DataFrame, tls: pd.DataFrame) -> pd.DataFrame:

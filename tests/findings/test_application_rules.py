@@ -161,6 +161,19 @@ def test_plain_http_to_a_port_of_tls(wire: Wire, answer: bytes) -> None:
     assert found.consistent_with[0] == "plain-http-on-tls-port"
 
 
+def test_a_reset_that_ends_a_handshake_is_told_once(wire: Wire) -> None:
+    for n in range(4):
+        connection = wire.connection(port=443)
+        at = connection.open(n * 1.0)
+        say(connection, at, flights("valid")[0][1], client=True)
+        connection.reset(at + 0.002, client=False)
+    findings = wire.findings()
+    assert loud(findings) == ["tls-failure"]
+    (found,) = told(findings, "tls-failure")
+    assert (found.affected, found.total) == (4, 4)
+    assert "closed by the server without an answer" in found.title
+
+
 def test_tls_to_a_port_of_plain_http(wire: Wire) -> None:
     exchange(wire, 0.0, "/healthz", 200)
     hello = flights("valid")[:1]
