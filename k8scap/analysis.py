@@ -380,6 +380,7 @@ def diagnose(cap: Capture) -> list[Finding]:
             exchanges=cap.exchanges,
             lookups=cap.lookups,
             hops=cap.hops,
+            replay=cap._replay,  # noqa: SLF001 - one module
             quality=cap.quality,
             manifests=cap.manifests,
             names=cap.names,

@@ -45,5 +45,6 @@ def judge(case: Case) -> list[Finding]:
     Raises SchemaError where the packets table lacks a column that a rule needs.
     """
     require(case.packets, PACKET_COLUMNS, what="diagnose")
-    answers = [finding for point in case.points for rule in RULES for finding in rule(case.at(point))]
+    cases = (case.at(point) for point in case.points)
+    answers = [finding for here in cases for rule in RULES for finding in rule(here)]
     return sorted(answers, key=order)
