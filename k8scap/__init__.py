@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from k8scap import errors, lab, plot
     from k8scap.analysis import Capture, diagnose, load
+    from k8scap.comparison import Comparison, compare
+    from k8scap.correlation import correlate
     from k8scap.html_report import report
     from k8scap.live import LiveCapture, capture, doctor, enter, watch
     from k8scap.model import Finding
 
 __all__ = [
     "Capture",
+    "Comparison",
     "Finding",
     "LiveCapture",
     "capture",
+    "compare",
+    "correlate",
     "diagnose",
     "doctor",
     "enter",
@@ -32,6 +37,8 @@ __all__ = [
 
 _MODULES = {
     "analysis": ("Capture", "diagnose", "load"),
+    "comparison": ("Comparison", "compare"),
+    "correlation": ("correlate",),
     "html_report": ("report",),
     "live": ("LiveCapture", "capture", "doctor", "enter", "watch"),
     "model": ("Finding",),

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 _DNS = ("dns.id", "dns.flags.response", "dns.qry.name", "dns.qry.type", "dns.flags.rcode")
 
 
+_DNS_PORTS = (53, 5353, 5355)
+"""DNS, and its multicast kin (RFC 6762, RFC 4795)."""
+
+
 class Capture:
     """One or more capture points' recordings, as tables.
 
@@ -135,6 +139,20 @@ class Capture:
         return self.named(losses(self.packets, replay=self._replay))
 
     @cached_property
+    def reorderings(self) -> pd.DataFrame:
+        """One row a segment that others overtook; see `tables.reorderings`."""
+        from k8scap.tables.reorderings import reorderings
+
+        return self.named(reorderings(self.packets, replay=self._replay))
+
+    @cached_property
+    def duplicates(self) -> pd.DataFrame:
+        """One row a packet that the network delivered twice; see `tables.duplicates`."""
+        from k8scap.tables.duplicates import duplicates
+
+        return self.named(duplicates(self.packets, replay=self._replay))
+
+    @cached_property
     def exchanges(self) -> pd.DataFrame:
         """One row a request and its answer; see `tables.exchanges`."""
         from k8scap.tables.exchanges import exchanges
@@ -168,6 +186,25 @@ class Capture:
         parts = [(own[own["point"] == source.point], source) for source in self._sources]
         asked = pd.concat([frames.join(self._dns(s, frames), how="inner") for frames, s in parts])
         return self.named(lookups(asked))
+
+    @cached_property
+    def requests(self) -> pd.DataFrame:
+        """One row a request in the application's words, secrets masked; see `requests_of`."""
+        return self.requests_of()
+
+    def requests_of(self, *, masked: bool = True) -> pd.DataFrame:
+        """Requests over HTTP, gRPC, TLS, DNS and to databases and queues, as `tables.requests` has them.
+
+        tshark is handed the frames that tell, several conversations side by side; where nobody speaks a
+        protocol that it knows, it is not run. With `masked`, query strings, tokens, literals of SQL and
+        values of other commands are left out; without, they are shown as they were sent. Text is printable
+        in any case. Raises ToolMissingError where tshark is needed and missing.
+        """
+        from k8scap.parser.requests.reading import read_messages
+        from k8scap.tables.requests import requests
+
+        heard = read_messages(self._sources, self.packets, self._selection.decode_as)
+        return self.named(requests(self.packets, heard, self.lookups, masked=masked))
 
     def throughput(self, interval: str = "100ms") -> pd.DataFrame:
         """Bytes per `interval` (1 ms at the least), conversation and direction; see `tables.throughput`."""
@@ -271,13 +308,19 @@ class Capture:
         return html(self)
 
     def _dns(self, source: Source, frames: pd.DataFrame) -> pd.DataFrame:
-        """DNS fields; tshark need not be asked where nobody spoke with port 53."""
+        """DNS fields; tshark is handed the frames of DNS's ports, and not run where nobody spoke with 53."""
         import pandas as pd
 
-        asked = (frames["src_port"].eq(53) | frames["dst_port"].eq(53)).any()
-        if not asked and not self._selection.decode_as:
+        from k8scap.parser.reference.few import read_fields_of
+
+        if self._selection.decode_as:
+            return self._fields(source, _DNS, "dns")
+        ports = frames["src_port"], frames["dst_port"]
+        if not any(port.eq(_DNS_PORTS[0]).any() for port in ports):
             return pd.DataFrame({name: pd.Series(dtype="str") for name in _DNS}, index=frames.index[:0])
-        return self._fields(source, _DNS, "dns")
+        spoken = frames.index[ports[0].isin(_DNS_PORTS) | ports[1].isin(_DNS_PORTS)]
+        told = read_fields_of(source, spoken.to_numpy("int64"), _DNS, where="dns")
+        return self._fields(source, _DNS, "dns") if told is None else told
 
     def _fields(self, source: Source, names: Sequence[str], where: str) -> pd.DataFrame:
         from k8scap.parser.reference.dissect import read_fields
@@ -377,8 +420,11 @@ def diagnose(cap: Capture) -> list[Finding]:
             conversations=cap.conversations,
             round_trips=cap.round_trips,
             retransmissions=cap.retransmissions,
+            reorderings=cap.reorderings,
+            duplicates=cap.duplicates,
             exchanges=cap.exchanges,
             lookups=cap.lookups,
+            requests=cap.requests,
             hops=cap.hops,
             replay=cap._replay,  # noqa: SLF001 - one module
             quality=cap.quality,

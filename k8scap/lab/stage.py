@@ -3,58 +3,42 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k8scap import live
 from k8scap.lab import truth
 from k8scap.lab.network import Network
 from k8scap.lab.plan import Plan
-from k8scap.model import NameEntry
-from k8scap.recording import manifest_path, read_manifest, recording_name, write_manifest
+from k8scap.lab.recordings import Recordings
+from k8scap.recording import recording_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from k8scap.lab.scenarios import Scenario
 
-_LONGEST = 60.0  # seconds; no scenario takes half of that
 _QUIET = 0.15  # seconds, and a few round trips: for the last FINs to pass before the capture ends
 
 
 def perform(scenario: Scenario, *, directory: Path, name: str) -> Path:
-    """Run it; the pcap's path. Beside it stand NAME.json (manifest) and NAME.truth.json."""
+    """Run it; the pcap's path, or that of the manifest over all where it was captured at several points.
+
+    Beside it stand NAME.json (manifest) and NAME.truth.json.
+    """
     plan = Plan(tuple(scenario.rules), seed=scenario.seed)
     with Network(scenario.hosts, path=scenario.path, plan=plan) as network:
-        capture = live.watch(
-            f"pid/{network.pid(scenario.captured)}",
-            interface=scenario.interface,
-            seconds=_LONGEST,
-            output=directory,
-            name=name,
-        )
+        recordings = Recordings(scenario, network, directory=directory, name=name)
         try:
             started = time.time_ns()
             network.work()
             time.sleep(_QUIET + 4 * scenario.path.rtt_ms / 1000)
         finally:
-            files = capture.stop().recordings[0].files
+            made = recordings.stop()
         reports = network.reports()
         packets = network.stop_link()
-    pcap = Path(files[0])  # not NAME.pcap where that was there already
-    _name_addresses(pcap, scenario)
     facts = _facts(scenario, started=started, reports=reports, packets=packets)
-    truth.write(pcap.with_name(f"{recording_name(pcap)}.truth.json"), facts, packets)
-    return pcap
-
-
-def _name_addresses(pcap: Path, scenario: Scenario) -> None:
-    path = manifest_path(pcap)
-    manifest = read_manifest(path)
-    if manifest is not None:
-        hosts = (NameEntry(address=host.address, name=host.name) for host in scenario.hosts)
-        write_manifest(path, replace(manifest, names=(*scenario.names, *hosts)))
+    truth.write(made.with_name(f"{recording_name(made)}.truth.json"), facts, packets)
+    return made
 
 
 def _facts(

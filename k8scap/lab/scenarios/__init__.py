@@ -6,7 +6,17 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from k8scap.lab.catalogue import parts
-from k8scap.lab.scenarios import artefacts, first, servers
+from k8scap.lab.scenarios import (
+    applications,
+    artefacts,
+    connecting,
+    disorder,
+    established,
+    first,
+    names,
+    points,
+    servers,
+)
 from k8scap.lab.scenarios.scenario import Fault, Scenario, staged
 
 if TYPE_CHECKING:
@@ -15,8 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "Scenario", "draw"]
 
 _BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {
-    **first.BUILDERS,
+    **applications.BUILDERS,
     **artefacts.BUILDERS,
+    **connecting.BUILDERS,
+    **disorder.BUILDERS,
+    **established.BUILDERS,
+    **first.BUILDERS,
+    **names.BUILDERS,
+    **points.BUILDERS,
     **servers.BUILDERS,
 }
 
