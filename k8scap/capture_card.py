@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from k8scap.recording import Recording
 
 _HEADINGS = {"found": "Found", "not_judged": "Not judged", "ruled_out": "Ruled out"}
+_SIDES = {
+    "client": "the clients': round trips are whole, what was lost was lost anywhere beyond",
+    "server": "the servers': what a request met on its way here is not seen",
+    "middle": "between clients and servers: each half of a round trip is seen on its own",
+}
 _LEFT = "style='text-align:left;vertical-align:top'"
 
 
@@ -48,9 +53,9 @@ def _facts(cap: Any) -> Iterator[tuple[str, str]]:
     for note in _said(cap.recordings):
         yield "said", note
     try:
+        yield from _quality(cap.quality)
         yield from _times(cap.packets)
         yield "packets", f"{len(cap.packets):,}{_conversations(cap.conversations)}"
-        yield from _quality(cap.quality)
     except K8scapError as error:
         yield "but", str(error)
 
@@ -100,6 +105,8 @@ def _quality(quality: Quality) -> Iterator[tuple[str, str]]:
         yield "complete", "unknown: no manifest stands beside the file"
     else:
         yield "complete", "no"
+    if quality.side:
+        yield "side", _SIDES[quality.side]
     for note in quality.notes:
         yield "note", note
 

@@ -39,7 +39,7 @@ class Capture(Opened):
         packets = self.packets  # reading them is what finds out where files break off
         _ = self.names  # so is learning names, of what could not be learnt
         cut_off = any(source.cut_off for source in self._sources)
-        found = quality(packets, manifests=self.manifests, cut_off=cut_off, replay=self._replay)
+        found = quality(packets, manifests=self.manifests, cut_off=cut_off, replay=self.replay)
         said = (note for source in self._sources for note in source.notes)
         return replace(found, notes=(*found.notes, *said))
 
@@ -48,56 +48,56 @@ class Capture(Opened):
         """One row a conversation; see `tables.conversations`."""
         from k8scap.tables.conversations import conversations
 
-        return self.named(conversations(self.packets, replay=self._replay))
+        return self.named(conversations(self.packets, replay=self.replay))
 
     @cached_property
     def round_trips(self) -> pd.DataFrame:
         """One row a round-trip sample; see `tables.round_trips`."""
         from k8scap.tables.round_trips import round_trips
 
-        return self.named(round_trips(self.packets, replay=self._replay))
+        return self.named(round_trips(self.packets, replay=self.replay))
 
     @cached_property
     def retransmissions(self) -> pd.DataFrame:
         """One row a segment sent again; see `tables.retransmissions`."""
         from k8scap.tables.retransmissions import retransmissions
 
-        return self.named(retransmissions(self.packets, replay=self._replay))
+        return self.named(retransmissions(self.packets, replay=self.replay))
 
     @cached_property
     def losses(self) -> pd.DataFrame:
         """One row a segment that looks sent again, lost or not; see `tables.loss`."""
         from k8scap.tables.loss import losses
 
-        return self.named(losses(self.packets, replay=self._replay))
+        return self.named(losses(self.packets, replay=self.replay))
 
     @cached_property
     def reorderings(self) -> pd.DataFrame:
         """One row a segment that others overtook; see `tables.reorderings`."""
         from k8scap.tables.reorderings import reorderings
 
-        return self.named(reorderings(self.packets, replay=self._replay))
+        return self.named(reorderings(self.packets, replay=self.replay))
 
     @cached_property
     def duplicates(self) -> pd.DataFrame:
         """One row a packet that the network delivered twice; see `tables.duplicates`."""
         from k8scap.tables.duplicates import duplicates
 
-        return self.named(duplicates(self.packets, replay=self._replay))
+        return self.named(duplicates(self.packets, replay=self.replay))
 
     @cached_property
     def exchanges(self) -> pd.DataFrame:
         """One row a request and its answer; see `tables.exchanges`."""
         from k8scap.tables.exchanges import exchanges
 
-        return self.named(exchanges(self.packets, beginnings=self._beginnings, replay=self._replay))
+        return self.named(exchanges(self.packets, beginnings=self._beginnings, replay=self.replay))
 
     @cached_property
     def dialogues(self) -> pd.DataFrame:
         """One row a TCP conversation: do its sides take turns? See `tables.dialogues`."""
         from k8scap.tables.dialogues import dialogues
 
-        return self.named(dialogues(self.packets, beginnings=self._beginnings, replay=self._replay))
+        return self.named(dialogues(self.packets, beginnings=self._beginnings, replay=self.replay))
 
     @cached_property
     def hops(self) -> pd.DataFrame:
@@ -157,7 +157,8 @@ class Capture(Opened):
         return protocols(frames.astype({"length": "int64"}))
 
     @cached_property
-    def _replay(self) -> Replay:
+    def replay(self) -> Replay:
+        """The packets' TCP as all tables have it; see `tables.replay`."""
         from k8scap.tables.replay import Replay
 
         return Replay(self.packets)

@@ -26,6 +26,7 @@ def diagnose(cap: Capture) -> list[Finding]:
             lookups=cap.lookups,
             requests=cap.requests,
             hops=cap.hops,
+            replay=cap.replay,
             quality=cap.quality,
             manifests=cap.manifests,
             names=cap.names,

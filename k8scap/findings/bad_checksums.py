@@ -14,12 +14,12 @@ from k8scap.findings.intervals import union_seconds
 from k8scap.findings.quality_note import interface_of
 from k8scap.findings.steps import inside
 from k8scap.findings.verdict import found, not_judged, ruled_out
-from k8scap.findings.wrong_checksums import WrongChecksums, wrong_checksums
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from k8scap.findings.case import Case
+    from k8scap.findings.wrong_checksums import WrongChecksums
     from k8scap.model import Finding, Severity
 
 RULE = "bad-checksums"
@@ -36,7 +36,7 @@ _SENDER = ["src"]
 
 def bad_checksums(case: Case) -> list[Finding]:
     """One finding a sender whose packets come in damaged."""
-    checked = wrong_checksums(case)
+    checked = case.wrong_checksums
     if not checked.total:
         return [not_judged(RULE, case, reason=checked.why_not, thresholds=THRESHOLDS)]
     rows = _of_such_senders(checked)

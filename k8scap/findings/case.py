@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from k8scap.findings.wrong_checksums import WrongChecksums
     from k8scap.model import Manifest, Quality
     from k8scap.names import Names
+    from k8scap.tables.replay import Replay
 
 PACKET_COLUMNS = (
     *("number", "time", "point", "protocol", "stream", "src", "dst", "src_port", "dst_port"),
@@ -35,8 +37,8 @@ _TABLES = (
 class Case:
     """The tables of a capture (the columns of `schema` and `k8scap.tables`), its quality and names.
 
-    `hops` is None where nobody looked for sidecars. Frame and stream numbers count within one capture
-    point, so a rule works on the case `at` one point.
+    `hops` is None where nobody looked for sidecars; `replay` is of the same packets. Frame and stream
+    numbers count within one capture point, so a rule works on the case `at` one point.
     """
 
     packets: pd.DataFrame
@@ -52,6 +54,7 @@ class Case:
     manifests: tuple[Manifest, ...]
     names: Names
     hops: pd.DataFrame | None = None
+    replay: Replay | None = None
 
     @cached_property
     def points(self) -> tuple[str, ...]:
@@ -61,12 +64,13 @@ class Case:
 
     def at(self, point: str) -> Case:
         """The same, of one capture point only, with that point's quality."""
+        if len(self.points) == 1:  # nothing to choose, and no copy of millions of packets
+            return replace(self, manifests=tuple(m for m in self.manifests if m.point == point))
         here: dict[str, Any] = {name: _at(getattr(self, name), point) for name in _TABLES}
         if self.hops is not None:
             here["hops"] = _at(self.hops, point)
         manifests = tuple(m for m in self.manifests if m.point == point)
-        if len(self.points) > 1:
-            here["quality"] = quality(here["packets"], manifests=manifests, cut_off=self.quality.cut_off)
+        here["quality"] = quality(here["packets"], manifests=manifests, cut_off=self.quality.cut_off)
         return replace(self, manifests=manifests, **here)
 
     @property
@@ -87,6 +91,20 @@ class Case:
         """When the last frame was captured (NaT in an empty capture)."""
         last: pd.Timestamp = self.packets["time"].max()
         return last
+
+    @cached_property
+    def replayed(self) -> Replay:
+        """The TCP of the packets as the tables have it: the one given, or made when a rule first needs it."""
+        from k8scap.tables.replay import Replay
+
+        return Replay.of(self.packets, self.replay, what="diagnose")
+
+    @cached_property
+    def wrong_checksums(self) -> WrongChecksums:
+        """The TCP frames with wrong checksums, which two rules judge."""
+        from k8scap.findings.wrong_checksums import wrong_checksums
+
+        return wrong_checksums(self)
 
     @cached_property
     def behind_proxies(self) -> frozenset[int]:

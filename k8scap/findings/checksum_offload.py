@@ -13,7 +13,6 @@ from k8scap.findings.evidence import display_filter
 from k8scap.findings.quality_note import interface_of, note
 from k8scap.findings.steps import inside
 from k8scap.findings.verdict import not_judged, ruled_out
-from k8scap.findings.wrong_checksums import wrong_checksums
 
 if TYPE_CHECKING:
     from k8scap.findings.case import Case
@@ -26,7 +25,7 @@ THRESHOLDS = {"min_frames": MIN_FRAMES}
 
 def checksum_offload(case: Case) -> list[Finding]:
     """One note (info) where at least `min_frames` TCP packets look wrong and were accepted all the same."""
-    checked = wrong_checksums(case)
+    checked = case.wrong_checksums
     if not checked.total:
         return [not_judged(RULE, case, reason=checked.why_not, thresholds=THRESHOLDS)]
     rows = checked.accepted

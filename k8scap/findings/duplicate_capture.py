@@ -29,7 +29,7 @@ def duplicate_capture(case: Case) -> list[Finding]:
     title = f"{twice:,} of {total:,} TCP frames show a packet that was captured already"
     if twice < MIN_SHARE * total:
         return [ruled_out(RULE, case, title=title, total=total, thresholds=THRESHOLDS)]
-    rows = case.packets[duplicates(case.packets)]
+    rows = case.packets[duplicates(case.packets, replay=case.replayed)]
     numbers = rows.reset_index()["number"]
     return [
         note(

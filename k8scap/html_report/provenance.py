@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from k8scap.recording import Recording
 
 EVENTS_SHOWN = 20
+_SIDES = {
+    "client": "captured on the clients' side",
+    "server": "captured on the servers' side",
+    "middle": "captured between clients and servers",
+}
 _LEVEL = {True: "good", None: "unknown", False: "bad"}
 
 
@@ -48,6 +53,8 @@ def quality_line(quality: Quality) -> QualityLine:
         parts.append(f"{older} TCP conversations began before it")
     if quality.one_sided:
         parts.append(f"{quality.one_sided:,} show one direction only")
+    if quality.side:
+        parts.append(_SIDES[quality.side])
     level = "bad" if quality.cut_off else _LEVEL[quality.complete]
     notes = tuple(printable(note) for note in quality.notes)
     return QualityLine(level, "; ".join(parts) + ".", notes)

@@ -13,22 +13,12 @@ LARGEST_FRAME = 9018
 """Bytes: a jumbo frame with its header. What is longer no link carried: offload (GSO, GRO) joined it."""
 NOTEWORTHY = 0.01
 """Share of the frames from which a peculiarity is worth a sentence."""
-_WHERE = {
-    "client": "The capture stands on the clients' side: round trips are whole, loss may lie anywhere beyond.",
-    "server": "The capture stands on the servers' side: what a request met on its way here is not seen.",
-    "middle": "The capture stands between clients and servers: each half of a round trip is seen on its own.",
-}
 
 
 def notes(found: Quality) -> Iterator[str]:
     """One sentence for each thing that a reader must know before believing a number."""
     yield from _missing(found)
     yield from _misleading(found)
-
-
-def where(found: Quality) -> str:
-    """On which side of its connections the capture stands; empty where that is unknown."""
-    return _WHERE.get(found.side, "")
 
 
 def _missing(found: Quality) -> Iterator[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LOOPBACK = "lo"
 STARTED_WITHIN = "1s"
 """Between the first packets of the two directions: microseconds, on a busy host more."""
+SYN = 0x02
 _END = ["point", "address", "port"]
 
 
@@ -42,8 +43,7 @@ def joined(packets: pd.DataFrame) -> Redirected:
     """
     import numpy as np
 
-    rows = on_loopback(packets)
-    pairs = _pairs(packets, rows)
+    pairs = _pairs(packets)
     if pairs.empty:
         return Redirected(packets, pairs[["point", "stream", "proxy", "proxy_port", "other"]])
     of = packets.loc[:, ["point", "stream"]].astype({"point": "object"}).reset_index(drop=True)
@@ -70,13 +70,7 @@ def on_loopback(packets: pd.DataFrame) -> Bools:
     """Which TCP frames were captured on `lo`: by the record, or by a loopback address (RFC 1122, 4291)."""
     import numpy as np
 
-    answer = np.zeros(len(packets), dtype=bool)
-    for name in ("src", "dst"):
-        words = packets[name].astype("category")
-        own = np.array(
-            [str(text).startswith("127.") or text == "::1" for text in words.cat.categories] + [False]
-        )
-        answer |= own[np.asarray(words.cat.codes)]
+    answer = _own(packets["src"]) | _own(packets["dst"])
     if "interface" in packets:
         words = packets["interface"].astype("category")
         there = np.array([str(text) == LOOPBACK for text in words.cat.categories] + [False])
@@ -84,35 +78,43 @@ def on_loopback(packets: pd.DataFrame) -> Bools:
     return answer & (packets["protocol"] == "TCP").to_numpy(dtype=bool)
 
 
-def _pairs(packets: pd.DataFrame, rows: Bools) -> pd.DataFrame:
-    """A row for each joined connection: point, stream, other, dst, dst_port (original), proxy, proxy_port."""
+def _own(addresses: pd.Series) -> Bools:
+    """Which of the addresses are loopback ones."""
+    import numpy as np
+
+    words = addresses.astype("category")
+    texts = [str(text) for text in words.cat.categories]
+    own = np.array([text.startswith("127.") or text == "::1" for text in texts] + [False])
+    answer: Bools = own[np.asarray(words.cat.codes)]
+    return answer
+
+
+def _pairs(packets: pd.DataFrame) -> pd.DataFrame:
+    """A row for each joined connection: point, stream, other, dst, dst_port (original), proxy, proxy_port.
+
+    What is sent to a loopback address and never answered from there, and what answers its sender from
+    elsewhere and was never asked: where the records name no interface, answers look like any other packets.
+    """
     import pandas as pd
 
-    halves = _one_sided(packets[rows])
-    asking = halves.rename(
+    tcp = (packets["protocol"] == "TCP").to_numpy(dtype=bool)
+    asking = _one_sided(packets[tcp & _own(packets["dst"])])
+    answering = _one_sided(packets[tcp] if len(asking) else packets[:0])
+    asking = asking.rename(
         columns={"src": "address", "src_port": "port", "dst": "proxy", "dst_port": "proxy_port"}
     )
-    answering = halves.rename(
-        columns={
-            "dst": "address",
-            "dst_port": "port",
-            "src": "dst",
-            "src_port": "dst_port",
-            "stream": "other",
-        }
-    )
-    answering = answering.assign(answered=answering["time"])
-    loopback = asking["proxy"].str.startswith("127.") | (asking["proxy"] == "::1")
+    names = {"dst": "address", "dst_port": "port", "src": "dst", "src_port": "dst_port", "stream": "other"}
     pairs = pd.merge_asof(
-        answering.sort_values("time"),
-        asking[loopback].sort_values("time"),
+        answering.rename(columns=names).sort_values("time"),
+        asking.sort_values("time"),
         on="time",
         by=_END,
         direction="nearest",
         tolerance=pd.Timedelta(STARTED_WITHIN),
         suffixes=("", "_asked"),
     ).dropna(subset="stream")
-    fits = (pairs["ack_raw"] == pairs["seq_raw_asked"] + 1) | ~pairs["syn_asked"] | ~pairs["syn"]
+    syn_asked = pairs["syn_asked"].astype(bool)
+    fits = (pairs["ack_raw"] == pairs["seq_raw_asked"] + 1) | ~syn_asked | ~pairs["syn"]
     pairs = pairs[fits & (pairs["other"] != pairs["stream"])].drop_duplicates(["point", "stream"])
     return pairs.astype({"stream": "int64", "proxy_port": "int64"}).reset_index(drop=True)
 
@@ -137,4 +139,4 @@ def _one_sided(tcp: pd.DataFrame) -> pd.DataFrame:
     first = ways[~ways.duplicated(["point", "stream"], keep=False)]
     numbers = {"src_port": "int64", "dst_port": "int64", "seq_raw": "int64", "ack_raw": "int64"}
     first = first.fillna(dict.fromkeys(numbers, 0)).astype(numbers)
-    return first.assign(syn=(first["tcp_flags"].fillna(0) & 0x02) > 0).drop(columns="tcp_flags")
+    return first.assign(syn=(first["tcp_flags"].fillna(0) & SYN) > 0).drop(columns="tcp_flags")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from k8scap.tables.replay import Replay
     from k8scap.tables.segments import Segments
 
     Ints = npt.NDArray[np.int64]
@@ -49,18 +50,18 @@ def seen_before(segments: Segments) -> Bools:
     return answer
 
 
-def duplicates(packets: pd.DataFrame) -> Bools:
+def duplicates(packets: pd.DataFrame, *, replay: Replay | None = None) -> Bools:
     """Which rows of a packets table show a TCP packet that an earlier row of the same point shows (bool).
 
     Raises SchemaError where columns are missing.
     """
     import numpy as np
 
-    from k8scap.tables.segments import segments
+    from k8scap.tables.replay import Replay
 
-    found = segments(packets, what="duplicates", twice=True)
+    replay = Replay.of(packets, replay, what="duplicates")
     mask = np.zeros(len(packets), dtype=bool)
-    mask[found.row[seen_before(found)]] = True
+    mask[replay.sightings.row[replay.seen_before]] = True
     return mask
 
 

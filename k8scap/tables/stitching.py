@@ -168,11 +168,15 @@ def _agrees(own: Bools, end: Ints, one: Ints, outer: Ints) -> Bools:
 
 
 def _cost(flows: _Flows, one: Ints, outer: Ints, same: Bools) -> Ints:
-    """The lower, the likelier: equal bytes before like ones, and then the time between."""
+    """The lower, the likelier: equal bytes before like ones, then first come, first served.
+
+    The nearest in time would be the wrong one where several are under way: a proxy keeps their order.
+    """
     import numpy as np
 
-    gap = np.abs(flows.start[outer] - flows.start[one])
-    cost: Ints = np.where(same, gap, gap + 2 * WITHIN_NS).astype(np.int64)
+    order = flows.start[one] + flows.start[outer] - 2 * flows.start.min()
+    unlike = 2 * (flows.end.max() - flows.start.min()) + 1
+    cost: Ints = np.where(same, order, order + unlike).astype(np.int64)
     return cost
 
 

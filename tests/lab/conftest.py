@@ -23,10 +23,11 @@ class Run:
         self.truth = json.loads((self.directory / f"{self.name}.truth.json").read_text())
         self.log = self.truth["packets"]
 
-    def tshark(self, *fields, where=""):
-        """One tuple of strings a frame, straight from tshark."""
+    def tshark(self, *fields, where="", prefer=()):
+        """One tuple of strings a frame, straight from tshark, with preferences of its own."""
         argv = ["tshark", "-n", "-r", str(self.pcap), "-T", "fields", "-o", "tcp.desegment_tcp_streams:FALSE"]
         argv += [word for field in fields for word in ("-e", field)]
+        argv += [word for preference in prefer for word in ("-o", preference)]
         argv += ["-Y", where] if where else []
         done = subprocess.run(argv, capture_output=True, text=True, check=True)
         return [tuple(line.split("\t")) for line in done.stdout.splitlines()]
