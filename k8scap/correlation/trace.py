@@ -137,7 +137,7 @@ def trace(packets: pd.DataFrame, heads: Callable[[pd.DataFrame], Words], address
     """
     import numpy as np
 
-    tcp, udp, icmp = _tcp(packets), _udp(packets, heads), _icmp(packets)
+    tcp, udp, icmp = _tcp(packets), _udp(packets, heads), _icmp(packets, addresses)
     parts = [part for part in (tcp, udp, icmp) if len(part["row"])] or [tcp]
     first = np.cumsum([0, *(part["conversation"].max(initial=-1) + 1 for part in parts)])
     for part, begin in zip(parts, first, strict=False):
@@ -152,8 +152,7 @@ def _common(packets: pd.DataFrame, row: Ints, addresses: pd.Index) -> dict[str, 
     from k8scap.tables.endpoints import NO_PORT, endpoints, frame_numbers
 
     ends = endpoints(packets).take(row)
-    place = addresses.get_indexer(ends.addresses.categories)
-    place = _with_none(place)
+    place = _with_none(addresses.get_indexer(ends.addresses.categories))
     return {
         "number": frame_numbers(packets)[row],
         "time": nanoseconds(packets["time"])[row],
@@ -217,8 +216,11 @@ def _udp(packets: pd.DataFrame, heads: Callable[[pd.DataFrame], Words]) -> dict[
     return _plain(packets, rows, group, protocol=UDP, content=content, payload=payload)
 
 
-def _icmp(packets: pd.DataFrame) -> dict[str, Any]:
-    """ICMP has no streams: what two addresses say to each other is one conversation."""
+def _icmp(packets: pd.DataFrame, addresses: pd.Index) -> dict[str, Any]:
+    """ICMP has no streams: what two addresses say to each other is one conversation.
+
+    Without an IP identification (IPv6) only the addresses tell one message from another.
+    """
     import numpy as np
 
     from k8scap.tables.assembly import integers
@@ -229,8 +231,12 @@ def _icmp(packets: pd.DataFrame) -> dict[str, Any]:
     chosen = packets.iloc[rows]
     ends = endpoints(packets).take(rows)
     group = dense(np.minimum(ends.src, ends.dst), np.maximum(ends.src, ends.dst))
+    place = _with_none(addresses.get_indexer(ends.addresses.categories))
+    between = digest(place[ends.src], place[ends.dst])
+    identification = integers(chosen["ip_id"], absent=-1)
+    told_by = np.where(identification > 0, identification.astype(np.uint64), between)
     kind = integers(chosen["icmp_type"], absent=-1)
-    content = (kind, integers(chosen["icmp_code"], absent=-1), integers(chosen["ip_id"], absent=-1))
+    content = (kind, integers(chosen["icmp_code"], absent=-1), told_by)
     none = np.zeros(len(rows), dtype=np.int64)
     return _plain(packets, rows, group, protocol=ICMP, content=content, payload=none)
 
