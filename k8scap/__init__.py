@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from k8scap import errors, lab, plot
     from k8scap.analysis import Capture, diagnose, load
     from k8scap.comparison import Comparison, compare
+    from k8scap.correlation import correlate
     from k8scap.html_report import report
     from k8scap.live import LiveCapture, capture, doctor, enter, watch
     from k8scap.model import Finding
@@ -22,6 +23,7 @@ __all__ = [
     "LiveCapture",
     "capture",
     "compare",
+    "correlate",
     "diagnose",
     "doctor",
     "enter",
@@ -36,6 +38,7 @@ __all__ = [
 _MODULES = {
     "analysis": ("Capture", "diagnose", "load"),
     "comparison": ("Comparison", "compare"),
+    "correlation": ("correlate",),
     "html_report": ("report",),
     "live": ("LiveCapture", "capture", "doctor", "enter", "watch"),
     "model": ("Finding",),

@@ -192,7 +192,12 @@ class Quality:
 
     `complete` is None where no manifest tells. `truncated` counts frames cut by the snaplen,
     `missing_handshakes` TCP conversations whose SYN was not captured, `one_sided` those with packets in
-    one direction only. `notes` are sentences for people.
+    one direction only. Of the `tcp_frames`, `duplicates` show a packet that was captured already,
+    `super_packets` are longer than Ethernet's (offload joined them; `largest_frame` in bytes), and wrong
+    checksums are those that the capture's own side sent, that it received, or of unknown direction.
+    `clock_jumps` counts the times at which the capture's clock was set. `side` says on which side of its
+    connections the capture stands: client, server, middle, or empty where it is unknown or differs.
+    `notes` are sentences for people.
     """
 
     frames: int = 0
@@ -203,7 +208,25 @@ class Quality:
     tcp_conversations: int = 0
     missing_handshakes: int = 0
     one_sided: int = 0
+    tcp_frames: int = 0
+    duplicates: int = 0
+    super_packets: int = 0
+    largest_frame: int = 0
+    bad_checksums_sent: int = 0
+    bad_checksums_received: int = 0
+    bad_checksums_unknown: int = 0
+    clock_jumps: int = 0
+    side: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def bad_checksums(self) -> int:
+        """TCP frames with a wrong checksum, whoever sent them."""
+        return self.bad_checksums_sent + self.bad_checksums_received + self.bad_checksums_unknown
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ TABLES = {
     "latency": "one row a round-trip sample",
     "retransmissions": "one row a repeated segment",
     "exchanges": "requests and answers, and how long the server thought",
+    "requests": "requests in the application's words: HTTP, gRPC, TLS, DNS, databases, queues",
     "lookups": "DNS questions and their answers",
     "protocols": "the protocol hierarchy",
 }

@@ -97,7 +97,7 @@ def _finding(case: Case, attempts: pd.DataFrame, refused: pd.DataFrame, errors: 
         title=_title(destination, refused, same, always=always, elsewhere=elsewhere),
         severity="info" if elsewhere else _severity(len(refused), len(same), always=always),
         certainty=0.99 if (refused["how"] == "reset").all() else 0.9,
-        consistent_with=_causes(refused, always=always),
+        consistent_with=_causes(case, refused, always=always),
         source=case.clients(refused["src"], time=first["start"]),
         destination=destination,
         span=(refused["start"].min(), refused["end"].max()),
@@ -152,11 +152,23 @@ def _ip_version(conversations: pd.DataFrame) -> pd.Series:
     return conversations["dst"].map(lambda address: ip_address(str(address)).version)
 
 
-def _causes(refused: pd.DataFrame, *, always: bool) -> tuple[str, ...]:
+def _causes(case: Case, refused: pd.DataFrame, *, always: bool) -> tuple[str, ...]:
+    """Likeliest first. A host without a listener answers TCP with a reset: ICMP is a firewall's REJECT.
+
+    kube-proxy refuses in that way for a Service without endpoints, so does whoever enforces policies.
+    """
     how = set(refused["how"])
+    first = refused.iloc[0]
+    entry = case.names.entry(str(first["dst"]), first["start"])
+    kind = entry.kind if entry else ""
     if "prohibited" in how:
-        return ("firewall-reject", "network-policy-reject")
+        inside = kind in {"pod", "service"}
+        return ("network-policy-reject", "firewall-reject")[:: 1 if inside else -1]
     if "port unreachable" in how:
+        if first["protocol"] == "TCP" and kind not in {"", "service"}:
+            return ("firewall-reject", "network-policy-reject")
+        if first["protocol"] == "UDP" and kind not in {"", "service"}:
+            return ("nothing-listening", "firewall-reject")
         return ("service-without-endpoints", "nothing-listening", "firewall-reject")
     if always:
         return ("nothing-listening", "wrong-port", "pod-not-ready", "firewall-reject")

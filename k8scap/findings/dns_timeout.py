@@ -11,10 +11,10 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from k8scap.findings.case import printable
+from k8scap.findings.dns_causes import RACE_MS, causes, next_step
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.groups import largest, like, many_more
 from k8scap.findings.intervals import union_seconds
-from k8scap.findings.steps import inside
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ CRITICAL_COUNT = 3
 CRITICAL_SHARE = 0.5
 GIVE_UP_SECONDS = 5.0
 AGAIN_MS = 100.0
-RACE_MS = 10.0
 THRESHOLDS = {
     "late_ms": LATE_MS,
     "pending_seconds": PENDING_SECONDS,
@@ -43,6 +42,10 @@ THRESHOLDS = {
     "give_up_seconds": GIVE_UP_SECONDS,
     "again_ms": AGAIN_MS,
     "race_ms": RACE_MS,
+}
+_REMARKS = {
+    "conntrack-race": "; its twin (A or AAAA from the same socket) was answered",
+    "stale-conntrack-entry": "; nothing that those sockets asked was answered any more",
 }
 _NAMES_SHOWN = 3
 _BROADCAST = "255.255.255.255"
@@ -121,13 +124,14 @@ def _finding(case: Case, rows: pd.DataFrame, affected: pd.DataFrame) -> Finding:
     asked = like(rows[rows["outcome"] != "pending"], first, _RESOLVER)
     resolver = case.endpoint(address, port, time=first["time"])
     frames = [*affected["number"], *affected["response"].dropna()]
+    likely = causes(case, asked, affected)
     return found(
         RULE,
         case,
-        title=_title(resolver, asked, affected),
+        title=_title(resolver, asked, affected) + _REMARKS.get(likely[0], ""),
         severity=_severity(len(affected), len(asked)),
         certainty=0.95 if asked["answered"].any() else 0.85,
-        consistent_with=_causes(asked, affected),
+        consistent_with=likely,
         source=case.clients(affected["src"], time=first["time"]),
         destination=resolver,
         span=(affected["time"].min(), affected["until"].max()),
@@ -137,7 +141,7 @@ def _finding(case: Case, rows: pd.DataFrame, affected: pd.DataFrame) -> Finding:
         thresholds=THRESHOLDS,
         frames=frames,
         display_filter=display_filter(frames, otherwise=f"dns && {address_filter('addr', address)}"),
-        next_step=_next_step(case, address, port, affected),
+        next_step=next_step(case, likely[0], address, port, first),
     )
 
 
@@ -169,36 +173,6 @@ def _severity(count: int, total: int) -> Severity:
     if share >= CRITICAL_SHARE or (count >= MIN_AFFECTED and share >= WARNING_SHARE):
         return "warning"
     return "info"
-
-
-def _causes(asked: pd.DataFrame, affected: pd.DataFrame) -> tuple[str, ...]:
-    if not asked["answered"].any():
-        return ("resolver-down", "network-policy-drop", "stale-conntrack-entry")
-    if _is_race(asked, affected):
-        return ("conntrack-race", "packet-loss", "resolver-overload")
-    if not set(affected["query"]) & set(asked.loc[asked["outcome"] == "answered", "query"]):
-        return ("upstream-time-out", "broken-delegation", "resolver-overload")
-    return ("packet-loss", "resolver-overload", "conntrack-race")
-
-
-def _is_race(asked: pd.DataFrame, affected: pd.DataFrame) -> bool:
-    """A and AAAA leave one socket together, and mostly one of the two stays unanswered."""
-    import pandas as pd
-
-    socket = ["src", "src_port", "query"]
-    unanswered = affected[affected["outcome"] == "unanswered"]
-    answered = asked[asked["answered"].astype(bool)]
-    pairs = unanswered.merge(answered, on=socket, suffixes=("", "_twin"))
-    apart = (pairs["time"] - pairs["time_twin"]).abs()
-    near = (pairs["type"] != pairs["type_twin"]) & (apart <= pd.Timedelta(milliseconds=RACE_MS))
-    twins = pairs.loc[near, "number"].nunique()
-    return bool(twins > 0 and twins >= len(unanswered) / 2)
-
-
-def _next_step(case: Case, address: str, port: int, affected: pd.DataFrame) -> str:
-    name = printable(str(affected["query"].iloc[0]))
-    dig = ["dig", f"@{address}", "-p", str(port), "+tries=1", "+time=2", "-q", name]
-    return inside(case, dig)
 
 
 def _nothing(case: Case, rows: pd.DataFrame) -> Finding:

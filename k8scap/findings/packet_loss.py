@@ -1,19 +1,22 @@
-"""packet-loss: segments that had to be sent again, and connection attempts that nobody answered.
+"""packet-loss: segments that had to be sent again.
 
-Counted are segments that carry data, a SYN or a FIN. A repeat that the receiver had no need of
-(spurious), and a packet that was captured or delivered twice, is no loss.
+Connection attempts that only lack an answer are connect-timeout's, what a full listen queue let fall is
+listen-queue-overflow's. Counted are segments that carry data, a SYN or a FIN. A repeat that the receiver had
+no need of (spurious), and a packet that was captured or delivered twice, is no loss.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from k8scap.findings.attempts import repeated_in_vain
+from k8scap.findings.connect_timeout import slow_attempts
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.flags import FIN, SYN, has_any
 from k8scap.findings.groups import largest
 from k8scap.findings.intervals import union_seconds
+from k8scap.findings.loss_causes import BURST_THRESHOLDS, causes
 from k8scap.findings.steps import inside
-from k8scap.findings.unanswered import CRITICAL_SYNS, SILENT_SECONDS, unanswered_connections
 from k8scap.findings.verdict import found, lost_packets, not_judged, ruled_out
 
 if TYPE_CHECKING:
@@ -40,11 +43,11 @@ THRESHOLDS = {
     "stalled_seconds": STALLED_SECONDS,
     "duplicate_ms": DUPLICATE_MS,
     "crossing_fin_ms": CROSSING_FIN_MS,
-    "silent_seconds": SILENT_SECONDS,
-    "critical_syns": CRITICAL_SYNS,
+    **BURST_THRESHOLDS,
 }
 _LOST = ("syn", "fin", "timeout", "fast")
 _NEVER_OPENED = ("S0", "REJ", "RSTOS0")
+_OF_A_SEGMENT = ["time", "stream", "protocol", "src", "dst", "dst_port", "payload_length", "ip_id"]
 _PATH = ["src", "dst", "service_port", "to_service"]
 _SERVICE = ["service", "service_port", "to_service"]
 
@@ -56,9 +59,7 @@ def packet_loss(case: Case) -> list[Finding]:
         reason = "no TCP segment with data, SYN or FIN was captured"
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
     events = _events(case, segments)
-    findings = unanswered_connections(case, RULE, THRESHOLDS)
-    findings += _by_path(case, events[events["kind"].isin(_LOST)], segments)
-    return findings or [_nothing(case, events, segments)]
+    return _by_path(case, events[events["kind"].isin(_LOST)], segments) or [_nothing(case, events, segments)]
 
 
 def _segments(case: Case) -> pd.DataFrame:
@@ -66,7 +67,7 @@ def _segments(case: Case) -> pd.DataFrame:
     tcp = case.tcp
     carries = (tcp["payload_length"].fillna(0) > 0).astype(bool) | has_any(tcp, SYN | FIN)
     probes = tcp["keep_alive"] | tcp["zero_window_probe"]
-    return _with_service(case, tcp[carries & ~probes].reset_index())
+    return _with_service(case, tcp.loc[carries & ~probes, _OF_A_SEGMENT].reset_index())
 
 
 def _with_service(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
@@ -97,7 +98,20 @@ def _events(case: Case, segments: pd.DataFrame) -> pd.DataFrame:
     same_packet = (this != 0) & (this == before)
     at_once = (this == 0) & (events["waited_ms"] < DUPLICATE_MS)
     crossing = (events["kind"] == "fin") & (events["waited_ms"] < CROSSING_FIN_MS)
-    return events[~(same_packet | at_once | crossing).astype(bool)]
+    return events[~(same_packet | at_once | crossing | _explained(case, events)).astype(bool)]
+
+
+def _explained(case: Case, events: pd.DataFrame) -> pd.Series:
+    """What other rules report, or what was no loss.
+
+    SYNs that were repeated for themselves, a full listen queue, segments too large for the path, a peer that
+    fell silent.
+    """
+    alone: pd.Series = (events["kind"] == "syn") & events["stream"].isin(slow_attempts(case)["stream"])
+    held_up = events["stream"].isin(case.held_up["stream"])
+    too_large = events["number"].isin(list(case.oversized))
+    unheard = events["number"].isin([n for frames in case.silences["frames"] for n in frames])
+    return alone | held_up | repeated_in_vain(case.attempts, events) | too_large | unheard
 
 
 def _by_path(case: Case, lost: pd.DataFrame, segments: pd.DataFrame) -> list[Finding]:
@@ -170,7 +184,7 @@ def _finding(case: Case, events: pd.DataFrame, sent: pd.DataFrame) -> Finding:
         title=title,
         severity=_severity(events, sent),
         certainty=0.95 if seen.all() else 0.85,
-        consistent_with=_causes(events, sent),
+        consistent_with=causes(events, sent),
         source=source,
         destination=destination,
         span=(_sent_first(events).fillna(events["time"]).min(), events["time"].max()),
@@ -206,19 +220,6 @@ def _where(seen: pd.Series) -> str:
     if not seen.any():
         return "; they were lost before they reached the capture point"
     return ", lost on both sides of the capture point"
-
-
-def _causes(events: pd.DataFrame, sent: pd.DataFrame) -> tuple[str, ...]:
-    """Likeliest first. Only the largest segments lost, again and again: they may be too large to pass."""
-    data = events[events["payload_length"] > 0]
-    largest = sent["payload_length"].max()
-    small = sent["payload_length"].between(1, largest * 0.8).any()
-    again = (data["copy"] >= 4).any()
-    if len(data) >= MIN_LOST and small and again and (data["payload_length"] >= largest * 0.95).all():
-        return ("mtu-black-hole", "lossy-path", "congestion")
-    if (events["kind"] == "syn").all():
-        return ("snat-port-race", "listen-queue-overflow", "lossy-path")
-    return ("lossy-path", "congestion", "rate-limit", "queue-overflow")
 
 
 def _next_step(case: Case, address: str, port: int) -> str:

@@ -2,7 +2,8 @@
 
 The wait is what passes between a request's last byte and its answer's first byte at the capture point,
 less the path's round trip from there to the server, less what retransmissions took, and not counted at
-all where the client had closed its window.
+all where the client had closed its window. Of two connections that a sidecar made of one, the one on the
+server's side of the proxy counts: see slow_proxy for the other.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.groups import largest, like, many_more
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.steps import in_pod, inside
+from k8scap.findings.throttling import THROTTLED_SHARE, throttling
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
 from k8scap.findings.waits import waits
 
@@ -50,6 +52,7 @@ THRESHOLDS = {
     "timer_spread": TIMER_SPREAD,
     "heartbeat_bytes": HEARTBEAT_BYTES,
     "poller_ms": POLLER_MS,
+    "throttled_share": THROTTLED_SHARE,
 }
 _SERVER = ["dst", "dst_port"]
 _HTTP_PORTS = {80, 3000, 5000, 8000, 8008, 8080, 8081, 8888, 9090}
@@ -65,6 +68,7 @@ def slow_server(case: Case) -> list[Finding]:
         reason = one_direction(case) or "no request in this capture was answered"
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=len(case.exchanges))]
     rows = waits(case, give_up_ms=GIVE_UP_MS)
+    rows = rows[~rows["stream"].isin(case.behind_proxies)]
     rows = rows[rows["answered"] | (rows["wait_ms"] >= UNANSWERED_MS)]
     kept = rows[_slow(rows)]
     often = kept[kept.groupby(_SERVER, observed=True)["dst"].transform("size") >= MIN_SLOW]
@@ -132,13 +136,14 @@ def _finding(case: Case, rows: pd.DataFrame, slow: pd.DataFrame) -> Finding:
     server = case.endpoint(address, port, time=first["request_end"])
     frames = [*slow["request_frame"].dropna(), *slow["response_frame"].dropna()]
     severity = _severity(rows, slow, innocent)
+    said = throttling(case, slow)
     return found(
         RULE,
         case,
-        title=_title(server, rows, slow, innocent),
+        title=_title(server, rows, slow, innocent) + said.remark,
         severity=severity,
-        certainty=0.6 if severity == "info" else 0.9,
-        consistent_with=_causes(slow, innocent),
+        certainty=0.6 if severity == "info" else 0.97 if said.throttled else 0.9,
+        consistent_with=said.ranked(_causes(slow, innocent)),
         source=case.clients(slow["src"], time=first["request_end"]),
         destination=server,
         span=(slow["request_end"].min(), slow["wait_end"].max()),

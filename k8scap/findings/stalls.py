@@ -22,7 +22,9 @@ def closed_windows(case: Case, *, waiting_ms: float) -> pd.DataFrame:
     Only those for which something waited: the sender probed meanwhile (Wireshark calls Linux's probes
     keep-alives), or sent data within `waiting_ms` after the window opened.
     """
-    tcp = _by_side(case)
+    tcp = _by_side(case, "zero_window")
+    if tcp.empty:
+        return tcp.reindex(columns=_COLUMNS)
     spells = _spells(tcp)
     if spells.empty:
         return spells.reindex(columns=_COLUMNS)
@@ -44,7 +46,9 @@ def full_windows(case: Case, *, at_least_ms: float, rtt_factor: float) -> pd.Dat
     """
     import pandas as pd
 
-    tcp = _by_side(case)
+    tcp = _by_side(case, "window_full")
+    if tcp.empty:
+        return tcp.reindex(columns=_COLUMNS)
     filled = tcp[tcp["window_full"]]
     answers = tcp[["number", "side", "time"]].rename(columns={"side": "to_side", "time": "end"})
     answers["answer"] = answers["number"]
@@ -60,9 +64,13 @@ def full_windows(case: Case, *, at_least_ms: float, rtt_factor: float) -> pd.Dat
     return waits.rename(columns=columns).assign(kind="full")[_COLUMNS]
 
 
-def _by_side(case: Case) -> pd.DataFrame:
-    """The TCP frames with `side` (one of a stream's two senders, as a number) and `to_side` (the other)."""
+def _by_side(case: Case, verdict: str) -> pd.DataFrame:
+    """The frames of TCP streams in which Wireshark's `verdict` fell, with `side` and `to_side`.
+
+    `side` is one of a stream's two senders, as a number, `to_side` the other.
+    """
     tcp = case.tcp
+    tcp = tcp[tcp["stream"].isin(tcp.loc[tcp[verdict], "stream"].unique())]
     began = case.tcp_conversations.drop_duplicates("stream").set_index("stream")
     columns = [
         "stream",
@@ -108,7 +116,8 @@ def _spells(tcp: pd.DataFrame) -> pd.DataFrame:
         )
         .reset_index()
     )
-    ends = spells["stream"].map(tcp.groupby("stream")["time"].max())
+    last = tcp.groupby("stream")["time"].max()
+    ends = spells["stream"].map(last) if len(last) else spells["end"]  # an empty mapper's values are floats
     return spells.assign(kind="closed", end=spells["end"].fillna(ends)).sort_values("start", kind="stable")
 
 

@@ -28,6 +28,14 @@ def in_pod(case: Case, address: object, argv: Sequence[str], *, time: datetime) 
     return shlex.join(["kubectl", "exec", "-n", entry.namespace, entry.name, "--", *argv])
 
 
+def logs_of(case: Case, address: object, *, time: datetime) -> str:
+    """What the pod of that address wrote; empty where no name says that it was a pod's."""
+    entry = _named(case, address, "pod", time)
+    if entry is None:
+        return ""
+    return shlex.join(["kubectl", "logs", "-n", entry.namespace, entry.name, "--timestamps", "--tail=200"])
+
+
 def whose(case: Case, address: object, *, time: datetime) -> str:
     """What Kubernetes knows of an address: the pod where it is named, else a search by address."""
     entry = _named(case, address, "pod", time)
@@ -51,6 +59,18 @@ def endpoints_of(case: Case, address: object, *, time: datetime) -> str:
     return shlex.join(["kubectl", "get", "endpointslices", "-n", entry.namespace, "-l", label])
 
 
+def policies_of(case: Case, address: object, *, time: datetime) -> str:
+    """What may forbid traffic to the pod of that address, asked of who forbids it; empty: no pod's."""
+    entry = _named(case, address, "pod", time)
+    if entry is None:
+        return ""
+    dataplane = case.manifest.dataplane if case.manifest else {}
+    if "Cilium" in str(dataplane.get("cni", "")):
+        pod = f"{entry.namespace}/{entry.name}"
+        return shlex.join(["hubble", "observe", "--verdict", "DROPPED", "--to-pod", pod])
+    return shlex.join(["kubectl", "get", "networkpolicies", "-n", entry.namespace, "-o", "wide"])
+
+
 def _named(case: Case, address: object, kind: str, time: datetime) -> NameEntry | None:
     """Who had the address then, if that was a pod (a Service) whose namespace is known."""
     entry = case.names.entry(str(address), time)
@@ -59,6 +79,11 @@ def _named(case: Case, address: object, kind: str, time: datetime) -> NameEntry 
 
 def all_conversations(case: Case) -> str:
     """The whole table of this capture, for a spreadsheet."""
+    return all_of(case, "conversations")
+
+
+def all_of(case: Case, table: str) -> str:
+    """A whole table of this capture, for a spreadsheet."""
     manifest = case.manifest
     files = [f.name for f in manifest.files] if manifest else []
-    return shlex.join(["k8scap", "conversations", *(files or [f"{case.point}.pcap"]), "--format", "csv"])
+    return shlex.join(["k8scap", table, *(files or [f"{case.point}.pcap"]), "--format", "csv"])

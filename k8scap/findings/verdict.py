@@ -19,6 +19,8 @@ UNKNOWN_COMPLETENESS = 0.95
 INCOMPLETE = 0.7
 CUT_OFF = 0.95
 ONE_SIDED = 0.5
+CLOCK_JUMPED = 0.8
+NO_HANDSHAKE = 0.1
 
 _WORST_FIRST = tuple(reversed(get_args(Severity)))
 _STATUS_ORDER = ("found", "not_judged", "ruled_out")
@@ -84,13 +86,21 @@ def not_judged(
 
 
 def trust(case: Case) -> float:
-    """0 to 1: what the capture's drops, cut-off and missing directions leave of a rule's certainty."""
+    """0 to 1: what the capture's flaws leave of a rule's certainty.
+
+    Drops, a cut-off file, missing directions and handshakes (a window's scale is unknown without), and a
+    clock that jumped. Duplicates, super-packets and checksums left to the card take nothing: the tables
+    know them.
+    """
     quality = case.quality
     whole = {True: 1.0, False: INCOMPLETE, None: UNKNOWN_COMPLETENESS}[quality.complete]
     if quality.cut_off and not lost_packets(case):
         whole = CUT_OFF
-    share = quality.one_sided / quality.tcp_conversations if quality.tcp_conversations else 0.0
-    return float(whole * (1 - ONE_SIDED * share))
+    if quality.clock_jumps:
+        whole *= CLOCK_JUMPED
+    conversations = max(quality.tcp_conversations, 1)
+    one_sided, no_handshake = quality.one_sided / conversations, quality.missing_handshakes / conversations
+    return float(whole * (1 - ONE_SIDED * one_sided) * (1 - NO_HANDSHAKE * no_handshake))
 
 
 def lost_packets(case: Case) -> str:

@@ -13,11 +13,29 @@ ACK = 0x10
 _TURN = 1 << 32
 
 
+class Silence:
+    """How long a connection was silent: what a middlebox that forgets goes by. Times are ns."""
+
+    __slots__ = ("_last", "longest")
+
+    def __init__(self) -> None:
+        self.longest = 0
+        self._last = 0
+
+    def hear(self, now: int) -> float:
+        """A packet of either direction came; the longest silence so far, in ms."""
+        if self._last:
+            self.longest = max(self.longest, now - self._last)
+        self._last = now
+        return self.longest / 1e6
+
+
 class Flow:
     """One direction of one connection (for UDP and ICMP: of one pair of addresses and ports).
 
     `number` counts all connections of a run in the order of their first packets. `nth` counts those to
     one server address and port, which stays the same from run to run although others come in between.
+    `silence` is both directions' own, there where a rule asks for it.
     """
 
     __slots__ = (
@@ -36,6 +54,7 @@ class Flow:
         "protocol",
         "rules",
         "server_port",
+        "silence",
         "to",
     )
 
@@ -47,6 +66,7 @@ class Flow:
         self.to = to
         self.rules: tuple[Concern, ...] = ()
         self.peer: Flow = self
+        self.silence: Silence | None = None
         self.packets = 0
         self.data_segments = 0
         self.last_due = 0
@@ -144,6 +164,8 @@ class Flows:
         forth_flow.peer, back_flow.peer = back_flow, forth_flow
         for flow in (forth_flow, back_flow):
             flow.rules = self._plan.rules_for(flow)
+        if any(concern.rule.idle for flow in (forth_flow, back_flow) for concern in flow.rules):
+            forth_flow.silence = back_flow.silence = Silence()
         self._known |= {key: forth_flow, back: back_flow}
         return forth_flow
 

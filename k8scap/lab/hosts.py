@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from k8scap.errors import CaptureBrokenError, K8scapError
-from k8scap.lab import failure, tun
+from k8scap.lab import failure, quota, tun, veth
 from k8scap.lab.kernel import die_with, enter_new_network
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ class Job(Protocol):
 class Host:
     """`workers` run at the same time; each does its jobs (with the address they go to) one by one.
 
-    `settings` are sysctls of the namespace, such as {"net.ipv4.tcp_early_retrans": "0"}.
+    `settings` are sysctls of the namespace, such as {"net.ipv4.tcp_early_retrans": "0"}. A host with a `node`
+    is a pod: it hangs on the host of that name by a veth pair, and reaches the link through it.
     """
 
     name: str
@@ -46,12 +47,16 @@ class Host:
     settings: Mapping[str, str] = field(default_factory=dict)
     services: Sequence[Service] = ()
     workers: Sequence[Sequence[tuple[str, Job]]] = ()
+    node: str = ""
 
 
 class RunningHost:
-    """A host's process, seen from the lab's. Made by fork, before this process has threads."""
+    """A host's process, seen from the lab's. Made by fork, before this process has threads.
 
-    def __init__(self, host: Host) -> None:
+    `node` is the process of the host that a pod hangs on; that one's device must have been taken.
+    """
+
+    def __init__(self, host: Host, *, node: int | None = None) -> None:
         from multiprocessing import Pipe
 
         self.host = host
@@ -62,7 +67,7 @@ class RunningHost:
         if self.pid == 0:
             with contextlib.suppress(BaseException):
                 die_with(parent)
-                _live(host, theirs, their_tun)
+                _live(host, theirs, their_tun, node)
             os._exit(0)
         theirs.close()
         their_tun.close()
@@ -73,6 +78,11 @@ class RunningHost:
         _, descriptors, _, _ = socket.recv_fds(self._tun, 1, 1)
         self._tun.close()
         return descriptors[0]
+
+    def wait(self) -> None:
+        """Wait until a pod is set up. Raises what went wrong."""
+        self._answer(_SET_UP)
+        self._tun.close()
 
     def start_services(self) -> None:
         self._talk.send("serve")
@@ -97,6 +107,7 @@ class RunningHost:
             os.kill(self.pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
+        quota.forget(self.pid)
         self._talk.close()
         self._tun.close()
 
@@ -114,16 +125,16 @@ class RunningHost:
         raise failure.from_plain(answer["failure"])
 
 
-def _live(host: Host, talk: Connection, tun_socket: socket.socket) -> None:
+def _live(host: Host, talk: Connection, tun_socket: socket.socket, node: int | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is the lab's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     logs: dict[str, list[dict[str, Any]]] = {"services": [], "jobs": []}
     try:
         enter_new_network()
-        device = tun.open_tun()
-        tun.configure(host.address, settings=host.settings)
-        socket.send_fds(tun_socket, [b"."], [device])
-        os.close(device)
+        if node is None:
+            _hand_over_device(host, tun_socket)
+        else:
+            veth.hang_on(node, host.address, settings=host.settings)
         tun_socket.close()
         talk.send({"done": None})
         while True:
@@ -133,6 +144,13 @@ def _live(host: Host, talk: Connection, tun_socket: socket.socket) -> None:
     except OSError as error:
         sentence = f"The lab's host {host.name!r} cannot work: {error}."
         talk.send({"failure": failure.to_plain(CaptureBrokenError(sentence))})
+
+
+def _hand_over_device(host: Host, tun_socket: socket.socket) -> None:
+    device = tun.open_tun()
+    tun.configure(host.address, settings=host.settings)
+    socket.send_fds(tun_socket, [b"."], [device])
+    os.close(device)
 
 
 def _obey(order: str, host: Host, logs: dict[str, list[dict[str, Any]]]) -> Any:

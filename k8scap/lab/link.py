@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from k8scap.lab.flows import Flow, Flows
 from k8scap.lab.kernel import ask_to_be_prompt
-from k8scap.lab.packets import too_big
+from k8scap.lab.packets import rejection, reset_back, reset_on, too_big
 from k8scap.lab.plan import Plan, Rule, Sight, chance
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Entry:
 
 
 class Link:
-    """`devices` maps an IPv4 address (4 bytes) to the file descriptor of the TUN device that has it."""
+    """`devices` maps an IPv4 address (4 bytes) to the file descriptor of the TUN device that leads there."""
 
     def __init__(self, devices: Mapping[bytes, int], *, path: Path, plan: Plan) -> None:
         self.log: list[Entry] = []
@@ -75,7 +75,7 @@ class Link:
         """Pass packets until the descriptor `stop` can be read; then only what is under way."""
         gc.disable()  # the log grows by objects that stay: collecting them is a pause for every packet
         ask_to_be_prompt()
-        readers = [stop, *self._devices.values()]
+        readers = [stop, *set(self._devices.values())]
         while True:
             ready, _, _ = select.select(readers, [], [], self._until_due())
             for descriptor in ready:
@@ -106,13 +106,14 @@ class Link:
         flow = entry.flow = self._flows.of(data)
         flow.packets = entry.packet = flow.packets + 1
         flags = self._count_segment(flow, entry, data) if data[9] == 6 else 0
+        silent = 0.0 if flow.silence is None else flow.silence.hear(now)
         due = now + self._one_way
         if self._jitter:
             place = (flow.server_port, flow.nth, flow.to, flow.packets)
             due += int(chance(self._plan.seed, "jitter", *place) * self._jitter)
         decision = None
         if flow.rules:
-            sight = Sight(flow, entry.packet, entry.segment, entry.copy, flags, data)
+            sight = Sight(flow, entry.packet, entry.segment, entry.copy, flags, data, silent)
             decision = self._plan.decide(sight)
         if decision is None:
             self._send_in_order(data, entry, due)
@@ -138,18 +139,30 @@ class Link:
                 self._send(self._devices[data[16:20]], data, entry, later)
             case "duplicate":
                 self._send_in_order(data, entry, due)
-                self._send(self._devices[data[16:20]], data, self._made(data, entry), later)
+                self._send(self._devices[data[16:20]], data, self._doubled(data, entry), later)
             case "mtu" if rule.icmp:
-                answer = too_big(data, rule.bytes)
-                self._send(self._devices[data[12:16]], answer, self._made(answer, entry), due)
+                self._answer(too_big(data, rule.bytes), entry, None, due)
+            case "reject":
+                self._answer(rejection(data, rule.code), entry, None, due)
+            case "reset":
+                self._answer(reset_back(data), entry, entry.flow and entry.flow.peer, due)
+                if rule.both:
+                    self._answer(reset_on(data), entry, entry.flow, due)
             case _:  # drop, or an MTU's black hole: it ends here
                 return
 
-    def _made(self, data: bytes, cause: Entry) -> Entry:
-        flow = cause.flow if cause.action == "duplicate" else None
+    def _doubled(self, data: bytes, cause: Entry) -> Entry:
+        entry = self._made(data, cause, cause.flow)
+        entry.packet, entry.segment, entry.copy = cause.packet, cause.segment, cause.copy
+        return entry
+
+    def _answer(self, answer: bytes, cause: Entry, flow: Flow | None, due: int) -> None:
+        """Send what the link itself says of a packet: to whom `answer` is addressed; b"": nothing."""
+        if answer:
+            self._send_in_order(answer, self._made(answer, cause, flow), due)
+
+    def _made(self, data: bytes, cause: Entry, flow: Flow | None) -> Entry:
         entry = Entry(cause.time_in, data[:_KEPT], len(data), flow, action="made", made_of=cause)
-        if flow is not None:
-            entry.packet, entry.segment, entry.copy = cause.packet, cause.segment, cause.copy
         self.log.append(entry)
         return entry
 

@@ -40,14 +40,9 @@ class Network:
 
     def __enter__(self) -> Self:
         try:
-            for host in self._hosts:
-                self._running[host.name] = RunningHost(host)
-            devices = {
-                IPv4Address(running.host.address).packed: running.take_device()
-                for running in self._running.values()
-            }
+            devices = self._set_up()
             self._link = _RunningLink(Link(devices, path=self._path, plan=self._plan))
-            for descriptor in devices.values():
+            for descriptor in set(devices.values()):
                 os.close(descriptor)
             for running in self._running.values():
                 running.start_services()
@@ -55,6 +50,18 @@ class Network:
             self.__exit__()
             raise
         return self
+
+    def _set_up(self) -> dict[bytes, int]:
+        """Start the hosts, and then the pods on them; the device that leads to each address."""
+        for host in self._hosts:
+            if not host.node:
+                self._running[host.name] = RunningHost(host)
+        device_of = {name: running.take_device() for name, running in self._running.items()}
+        for host in self._hosts:
+            if host.node:
+                self._running[host.name] = RunningHost(host, node=self.pid(host.node))
+                self._running[host.name].wait()
+        return {IPv4Address(host.address).packed: device_of[host.node or host.name] for host in self._hosts}
 
     def __exit__(self, *_: object) -> None:
         for running in self._running.values():

@@ -1,4 +1,4 @@
-"""IPv4 packets as bytes: read for the log, and the ICMP error that a too small MTU calls for."""
+"""IPv4 packets as bytes: read for the log, and those with which a link answers: ICMP errors, resets."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 ROUTER = IPv4Address("198.19.255.254")  # who signs the link's own ICMP errors
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
 _FLAG_LETTERS = "FSRPAUEC"  # in the order of their bits, RFC 9293 and RFC 3168
+_ICMP, _TCP_NUMBER = 1, 6
+_ECHO_REQUEST = 8
+_RST, _ACK = 0x04, 0x10
 _IP = struct.Struct("!BBHHHBBH4s4s")
 _TCP = struct.Struct("!HHIIBBH")
 _UDP = struct.Struct("!HHHH")
@@ -55,11 +58,63 @@ def _describe_tcp(data: bytes, total: int) -> dict[str, Any]:
 
 def too_big(data: bytes, mtu: int) -> bytes:
     """The ICMP error "fragmentation needed" about a packet, to its sender (RFC 792, RFC 1191)."""
+    return _unreachable(data, code=4, mtu=mtu, teller=ROUTER.packed)
+
+
+def rejection(data: bytes, code: int) -> bytes:
+    """The ICMP error with which a firewall's REJECT refuses a packet; b"" where none may be sent.
+
+    Port unreachable (3) comes from the address that was asked, as if it had no such port; prohibited (10,
+    13) from a router on the way. Of ICMP only an echo request is answered (RFC 1122, 3.2.2).
+    """
+    if data[9] == _ICMP and data[20] != _ECHO_REQUEST:
+        return b""
+    return _unreachable(data, code=code, mtu=0, teller=data[16:20] if code == 3 else ROUTER.packed)
+
+
+def reset_back(data: bytes) -> bytes:
+    """The reset that answers a segment, as if from whom it was sent to (RFC 9293, 3.10.7.1).
+
+    b"" where there is none: the packet is no TCP segment, or is a reset itself.
+    """
+    if data[9] != _TCP_NUMBER or data[33] & _RST:
+        return b""
+    seq, ack = struct.unpack_from("!II", data, 24)
+    payload = len(data) - 20 - (data[32] >> 4) * 4
+    end = (seq + payload + (data[33] & 1) + (data[33] >> 1 & 1)) % 2**32
+    numbers = (ack, 0, _RST) if data[33] & _ACK else (0, end, _RST | _ACK)
+    return _segment(data[16:20] + data[12:16], data[22:24] + data[20:22], *numbers)
+
+
+def reset_on(data: bytes) -> bytes:
+    """A reset in place of a segment, to whom it was sent: in its window, as if its sender had aborted.
+
+    b"" where the packet is no TCP segment, or is a reset itself.
+    """
+    if data[9] != _TCP_NUMBER or data[33] & _RST:
+        return b""
+    seq, ack = struct.unpack_from("!II", data, 24)
+    return _segment(data[12:20], data[20:24], seq, ack, _RST | data[33] & _ACK)
+
+
+def _unreachable(data: bytes, *, code: int, mtu: int, teller: bytes) -> bytes:
     quoted = data[:28]  # its IP header and 64 bits more
-    icmp = struct.pack("!BBHHH", 3, 4, 0, 0, mtu) + quoted
+    icmp = struct.pack("!BBHHH", 3, code, 0, 0, mtu) + quoted
     icmp = icmp[:2] + struct.pack("!H", checksum(icmp)) + icmp[4:]
-    header = _IP.pack(0x45, 0, 20 + len(icmp), 0, 0, 64, 1, 0, ROUTER.packed, data[12:16])
-    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + icmp
+    return _header(_ICMP, len(icmp), teller + data[12:16]) + icmp
+
+
+def _segment(addresses: bytes, ports: bytes, seq: int, ack: int, flags: int) -> bytes:
+    """A TCP segment of nothing but its header."""
+    tcp = ports + struct.pack("!IIBBHHH", seq, ack, 5 << 4, flags, 0, 0, 0)
+    summed = checksum(addresses + struct.pack("!HH", _TCP_NUMBER, len(tcp)) + tcp)
+    return _header(_TCP_NUMBER, len(tcp), addresses) + tcp[:16] + struct.pack("!H", summed) + tcp[18:]
+
+
+def _header(protocol: int, length: int, addresses: bytes) -> bytes:
+    """An IPv4 header of a packet with `length` bytes after it; `addresses` are source and destination."""
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + length, 0, 0, 64, protocol, 0) + addresses
+    return header[:10] + struct.pack("!H", checksum(header)) + header[12:]
 
 
 def checksum(data: bytes) -> int:

@@ -9,6 +9,8 @@ A rule is one line, `ACTION WORD… KEY=VALUE…`, for example:
     reorder to=server data segment=4 ms=3       later, while others pass
     duplicate to=server data segment=5 ms=1     once more, 1 ms after
     mtu bytes=1300 icmp=no                      a black hole for what is larger (icmp=yes: with an ICMP error)
+    reject port=9000 code=13                    refused by ICMP, as a firewall's REJECT does
+    reset port=80 idle=1500                     a middlebox that forgets connections, and answers with a reset
 """
 
 from __future__ import annotations
@@ -24,12 +26,13 @@ if TYPE_CHECKING:
 
     from k8scap.lab.flows import Flow
 
-Action = Literal["drop", "delay", "reorder", "duplicate", "mtu"]
+Action = Literal["drop", "delay", "reorder", "duplicate", "mtu", "reject", "reset"]
 Side = Literal["server", "client"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 SIDES: tuple[Side, ...] = get_args(Side)
 FLAGS = {"fin": 0x01, "syn": 0x02, "rst": 0x04}
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17}
+REJECT_CODES = (3, 10, 13)  # of ICMP's destination unreachable: port, host prohibited, filtered
 _FORMS = "docs/lab.md has the words of a rule; an example: drop port=5001 connection=2 segment=3"
 
 
@@ -38,6 +41,7 @@ class Sight(NamedTuple):
 
     `packet` and `segment` count from 1 within one direction of one connection; `segment` is 0 for what
     carries no data; `copy` is how often these bytes were sent, this time included (0: nothing to repeat).
+    `silent_ms` is the longest that the connection has been silent until now, in both directions.
     """
 
     flow: Flow
@@ -46,6 +50,7 @@ class Sight(NamedTuple):
     copy: int
     flags: int
     data: bytes
+    silent_ms: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +76,9 @@ class Rule:
     ms: float = 0.0
     bytes: int = 0
     icmp: bool = True
+    idle: float = 0.0
+    code: int = 3
+    both: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Rule:
@@ -88,6 +96,8 @@ class Rule:
         wrong = {
             "p is a chance between 0 and 1": not 0 <= self.p <= 1,
             "ms is from 0 to 60000": not 0 <= self.ms <= 60_000,
+            "idle is from 0 to 60000 (ms)": not 0 <= self.idle <= 60_000,
+            "code is one of 3, 10, 13": self.code not in REJECT_CODES,
             "mtu needs bytes=N, 68 at the least (RFC 791)": self.action == "mtu" and self.bytes < 68,
             f"to is one of {', '.join(SIDES)}": self.to not in {"", *SIDES},
         }
@@ -120,6 +130,7 @@ class Rule:
             and (not self.copy or sight.copy in self.copy)
             and (not self.flag or bool(sight.flags & FLAGS[self.flag]))
             and (self.action != "mtu" or len(sight.data) > self.bytes)
+            and (not self.idle or sight.silent_ms >= self.idle)
             and (not self.dns or asks_about(sight, self.dns))
         )
 
@@ -211,6 +222,12 @@ def _read_numbers(value: str) -> tuple[int, ...]:
     return tuple(int(part) for part in value.split(","))
 
 
+def _read_yes_or_no(value: str) -> bool:
+    if value not in {"yes", "no"}:
+        raise ValueError(value)
+    return value == "yes"
+
+
 def _write_value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -230,5 +247,8 @@ _READERS: dict[str, Callable[[str], object]] = {
     "p": float,
     "ms": float,
     "bytes": int,
-    "icmp": {"yes": True, "no": False}.__getitem__,
+    "icmp": _read_yes_or_no,
+    "idle": float,
+    "code": int,
+    "both": _read_yes_or_no,
 }

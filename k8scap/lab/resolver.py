@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PORT = 53
 _HEADER = struct.Struct("!HHHHHH")
-_A = 1
+A, AAAA = 1, 28
 _QUERY = 0x0100  # recursion desired
 _ANSWER = 0x8580  # response, authoritative, recursion desired and available
 _NO_SUCH_NAME = 3
@@ -23,9 +23,13 @@ _NO_SUCH_NAME = 3
 
 @dataclass(frozen=True, kw_only=True)
 class NameServer:
-    """Answers what it knows with an A record, AAAA with nothing, and other names with NXDOMAIN."""
+    """Answers what it knows with an A record, AAAA with nothing, and other names with NXDOMAIN.
+
+    `failures` are names with the response code that it answers about them (2: SERVFAIL, 5: REFUSED).
+    """
 
     records: Mapping[str, str]
+    failures: Mapping[str, int] = field(default_factory=dict)
     name: str = "dns"
 
     def start(self, address: str, log: list[dict[str, Any]]) -> None:
@@ -38,7 +42,7 @@ class NameServer:
             query, peer = server.recvfrom(2048)
             row = {"service": self.name, "client": peer[0], "client_port": peer[1]}
             row["received_ns"] = time.time_ns()
-            answer, asked, code = answer_to(query, self.records)
+            answer, asked, code = answer_to(query, self.records, failures=self.failures)
             server.sendto(answer, peer)
             log.append(row | {"query": asked, "rcode": code, "answered_ns": time.time_ns()})
 
@@ -77,21 +81,23 @@ class Lookups:
         return row | {"end_ns": time.time_ns()}
 
 
-def question(name: str, identity: int) -> bytes:
-    """A query for the A record of `name`."""
-    return _HEADER.pack(identity, _QUERY, 1, 0, 0, 0) + _encode(name) + struct.pack("!HH", _A, 1)
+def question(name: str, identity: int, kind: int = A) -> bytes:
+    """A query for the records of that kind of `name`."""
+    return _HEADER.pack(identity, _QUERY, 1, 0, 0, 0) + _encode(name) + struct.pack("!HH", kind, 1)
 
 
-def answer_to(query: bytes, records: Mapping[str, str]) -> tuple[bytes, str, int]:
+def answer_to(
+    query: bytes, records: Mapping[str, str], *, failures: Mapping[str, int] | None = None
+) -> tuple[bytes, str, int]:
     """The answer to a query of one question, the name that it asks about, and the response code."""
     name, end = _decode(query, _HEADER.size)
     (kind,) = struct.unpack_from("!H", query, end)
-    address = records.get(name)
-    code = 0 if address else _NO_SUCH_NAME
+    code = (failures or {}).get(name, 0 if name in records else _NO_SUCH_NAME)
+    address = records[name] if not code else ""
     record = b""
-    if address and kind == _A:
+    if address and kind == A:
         pointer = 0xC000 | _HEADER.size  # the name, as it stands in the question
-        record = struct.pack("!HHHIH", pointer, _A, 1, 30, 4) + IPv4Address(address).packed
+        record = struct.pack("!HHHIH", pointer, A, 1, 30, 4) + IPv4Address(address).packed
     (identity,) = struct.unpack_from("!H", query)
     header = _HEADER.pack(identity, _ANSWER | code, 1, bool(record), 0, 0)
     return header + query[_HEADER.size : end + 4] + record, name, code
@@ -102,6 +108,12 @@ def first_address(answer: bytes) -> str | None:
     if not _HEADER.unpack_from(answer)[3]:
         return None
     return str(IPv4Address(answer[-4:]))
+
+
+def identity_and_code(answer: bytes) -> tuple[int, int]:
+    """The transaction ID and the response code of an answer."""
+    identity, flags = struct.unpack_from("!HH", answer)
+    return identity, flags & 0xF
 
 
 def _encode(name: str) -> bytes:

@@ -3,58 +3,42 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from k8scap import live
 from k8scap.lab import truth
 from k8scap.lab.network import Network
 from k8scap.lab.plan import Plan
-from k8scap.model import NameEntry
-from k8scap.recording import manifest_path, read_manifest, recording_name, write_manifest
+from k8scap.lab.recordings import Recordings
+from k8scap.recording import recording_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from k8scap.lab.scenarios import Scenario
 
-_LONGEST = 60.0  # seconds; no scenario takes half of that
 _QUIET = 0.15  # seconds, and a few round trips: for the last FINs to pass before the capture ends
 
 
 def perform(scenario: Scenario, *, directory: Path, name: str) -> Path:
-    """Run it; the pcap's path. Beside it stand NAME.json (manifest) and NAME.truth.json."""
+    """Run it; the pcap's path, or that of the manifest over all where it was captured at several points.
+
+    Beside it stand NAME.json (manifest) and NAME.truth.json.
+    """
     plan = Plan(tuple(scenario.rules), seed=scenario.seed)
     with Network(scenario.hosts, path=scenario.path, plan=plan) as network:
-        capture = live.watch(
-            f"pid/{network.pid(scenario.captured)}",
-            interface=scenario.interface,
-            seconds=_LONGEST,
-            output=directory,
-            name=name,
-        )
+        recordings = Recordings(scenario, network, directory=directory, name=name)
         try:
             started = time.time_ns()
             network.work()
             time.sleep(_QUIET + 4 * scenario.path.rtt_ms / 1000)
         finally:
-            files = capture.stop().recordings[0].files
+            made = recordings.stop()
         reports = network.reports()
         packets = network.stop_link()
-    pcap = Path(files[0])  # not NAME.pcap where that was there already
-    _name_addresses(pcap, scenario)
     facts = _facts(scenario, started=started, reports=reports, packets=packets)
-    truth.write(pcap.with_name(f"{recording_name(pcap)}.truth.json"), facts, packets)
-    return pcap
-
-
-def _name_addresses(pcap: Path, scenario: Scenario) -> None:
-    path = manifest_path(pcap)
-    manifest = read_manifest(path)
-    if manifest is not None:
-        hosts = (NameEntry(address=host.address, name=host.name) for host in scenario.hosts)
-        write_manifest(path, replace(manifest, names=(*scenario.names, *hosts)))
+    truth.write(made.with_name(f"{recording_name(made)}.truth.json"), facts, packets)
+    return made
 
 
 def _facts(
@@ -74,14 +58,14 @@ def _facts(
         "plan": [str(rule) for rule in scenario.rules],
         "captured_at": scenario.captured,
         "started_ns": started,
-        "whole": _is_whole(hosts, packets),
+        "whole": _is_whole([hosts[host.name] for host in scenario.hosts if not host.node], packets),
         "hosts": hosts,
     }
 
 
-def _is_whole(hosts: Mapping[str, Mapping[str, Any]], packets: Sequence[Mapping[str, Any]]) -> bool:
+def _is_whole(hosts: Sequence[Mapping[str, Any]], packets: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the log holds every packet that the hosts sent, by the kernel's own count of each interface."""
-    sent = sum(host["interface"]["sent_packets"] for host in hosts.values())
-    lost = sum(host["interface"][f"{way}_drop"] for host in hosts.values() for way in ("sent", "received"))
+    sent = sum(host["interface"]["sent_packets"] for host in hosts)
+    lost = sum(host["interface"][f"{way}_drop"] for host in hosts for way in ("sent", "received"))
     logged = sum(packet["made_of"] is None for packet in packets)
     return lost == 0 and sent == logged and not any(packet["action"] == "lost" for packet in packets)

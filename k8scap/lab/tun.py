@@ -54,9 +54,7 @@ def open_tun() -> int:
 
 def configure(address: str, *, settings: Mapping[str, str] | None = None) -> None:
     """Set `eth0` up with its address, and the sysctls of `settings`, in this process's namespace."""
-    # The link carries IPv4; router solicitations would only be noise.
-    for name, value in {f"net.ipv6.conf.{INTERFACE}.disable_ipv6": "1", **(settings or {})}.items():
-        _set(name, value)
+    set_up_host(settings)
     commands = (
         "link set dev lo up",
         f"link set dev {INTERFACE} mtu {MTU} txqueuelen {QUEUE} up",
@@ -67,6 +65,12 @@ def configure(address: str, *, settings: Mapping[str, str] | None = None) -> Non
         raise NotPermittedError(
             f"The lab's interface cannot be set up: {done.error_text}", next_step="run the lab as root."
         )
+
+
+def set_up_host(settings: Mapping[str, str] | None) -> None:
+    """Set the sysctls of `settings`. The link carries IPv4; router solicitations would only be noise."""
+    for name, value in {f"net.ipv6.conf.{INTERFACE}.disable_ipv6": "1", **(settings or {})}.items():
+        _set(name, value)
 
 
 def interface_counters() -> Mapping[str, int]:

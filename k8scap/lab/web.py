@@ -19,7 +19,7 @@ _PATIENCE = 10.0  # seconds; longer than any scenario
 
 @dataclass(frozen=True, kw_only=True)
 class WebServer:
-    """Answers `GET /any/path?bytes=N&think_ms=M`: waits M ms, then sends N bytes.
+    """Answers `GET /any/path?bytes=N&think_ms=M&status=S`: waits M ms, then sends N bytes, with that status.
 
     It keeps connections open unless the client asks for their end. Its log has a row for each request.
     """
@@ -64,6 +64,9 @@ class _Server(socketserver.ThreadingTCPServer):
         self.log = log
         super().__init__(address, _Handler)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away in the middle of its request is what some scenarios are about."""
+
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Server
@@ -78,7 +81,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         query = {key: int(values[0]) for key, values in parse_qs(urlsplit(self.path).query).items()}
         time.sleep(query.get("think_ms", 0) / 1000)
         body = b"x" * query.get("bytes", 100)
-        self.send_response(200)
+        status = query.get("status", 200)
+        self.send_response(status)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Content-Length", str(len(body)))
         if self.close_connection:
@@ -93,7 +97,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 "client": self.client_address[0],
                 "client_port": self.client_address[1],
                 "path": self.path,
-                "status": 200,
+                "status": status,
                 "sent_bytes": len(body),
                 "received_ns": received,
                 "answered_ns": answered,

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from k8scap.errors import K8scapError
 from k8scap.model import NameEntry
 from k8scap.parser.engines import Selection, read_packets
-from k8scap.parser.source import Source
-from k8scap.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     import pandas as pd
+
+    from k8scap.parser.source import Source
 
 _COLUMNS = ("time", "protocol", "dst", "src_port", "dst_port", "stream", "payload_length")
 _DNS = 53
@@ -98,20 +95,13 @@ def _telling(packets: pd.DataFrame, begun: np.ndarray) -> np.ndarray:
 
 def _asked(source: Source, numbers: np.ndarray | None, decode_as: Mapping[str, str]) -> pd.DataFrame:
     """Tshark's fields of the frames that tell a name, by their number; of all frames where none are given."""
-    from k8scap.parser.records.extract import write_frames
     from k8scap.parser.reference.dissect import read_fields
+    from k8scap.parser.reference.few import read_fields_of
 
-    if numbers is None:
-        return read_fields(source, _FIELDS, where=_WHERE, decode_as=decode_as)
-    folder = Path(tempfile.mkdtemp(prefix="k8scap-"))
-    try:
-        few = folder / "few.pcapng"
-        write_frames(few, source.files, numbers)
-        told = read_fields(Source(Recording((few,))), _FIELDS, where=_WHERE, decode_as=decode_as)
-        told.index = told.index.map(lambda place: int(numbers[place - 1])).rename("number")
-        return told
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    told = None
+    if numbers is not None:
+        told = read_fields_of(source, numbers, _FIELDS, where=_WHERE, decode_as=decode_as)
+    return read_fields(source, _FIELDS, where=_WHERE, decode_as=decode_as) if told is None else told
 
 
 def _entries(told: pd.DataFrame) -> Iterator[NameEntry]:

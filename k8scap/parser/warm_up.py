@@ -75,7 +75,22 @@ def _read(path: Path) -> None:
     for frames in reader:
         builder.add(frames, None)
     reserve(new_table(), 1 << 11)
+    _follow_nothing()
     reader.close()
+
+
+def _follow_nothing() -> None:
+    """The kernels that tables are made with, once engine and tables meet."""
+    import numpy as np
+
+    from k8scap.parser.conversations.tracks import IN, OUT, STATE, highest, others, tracks
+
+    none = np.zeros(0, np.int64)
+    room = [np.zeros(shape, np.int64) for shape in ((1,), (3, 0), (STATE, 0))]
+    tracks(np.zeros((IN, 0), np.int64), none, *room, np.zeros((OUT, 0), np.int64))
+    others(none, none)
+    for before in (False, True):
+        highest(none, none, before, none)
 
 
 def _say(sentence: str) -> None:

@@ -19,6 +19,10 @@ SIZE = (9.0, 4.2)
 RASTERIZE_FROM = 3000
 """More marks than these are drawn as pixels in a vector picture."""
 
+_ONE_LINE = 46
+"""Letters of a row's label that leave half of the width to the plot."""
+_SPACE = 8
+"""Letters of a namespace's that stay before a name too long."""
 _WIDE = 20.0
 _LONG, _TICKS = 600.0, 9
 _DAY = 86_400
@@ -30,13 +34,13 @@ _STEPS = (
 _UNITS = (("days", _DAY), ("hours", 3600), ("minutes", 60))
 
 
-def axes_or_new(ax: Axes | None, *, height: float = SIZE[1]) -> Axes:
+def axes_or_new(ax: Axes | None, *, height: float = SIZE[1], width: float = SIZE[0]) -> Axes:
     """`ax`, or that of a new figure that pyplot knows (so a notebook shows it)."""
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
 
-    return plt.subplots(figsize=(SIZE[0], height), layout="constrained")[1]
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
 def detached_axes(*, height: float = SIZE[1]) -> Axes:
@@ -95,9 +99,24 @@ def at_point(table: pd.DataFrame, point: Any) -> str:
 
 
 def shortened(text: str, *, most: int = 28) -> str:
-    """A long name with its middle left out: pods differ at the end, and services at the beginning."""
-    keep = (most - 1) // 2
-    return text if len(text) <= most else f"{text[:keep]}…{text[-keep:]}"
+    """A long name with its middle left out: pods differ at the end, and services at the beginning.
+
+    Of a namespace before it the beginning stays, so that there is room for the name.
+    """
+    if len(text) <= most:
+        return text
+    space, slash, name = text.rpartition("/")
+    if slash:
+        space = space if len(space) <= _SPACE else f"{space[: _SPACE - 1]}…"
+    room = max(most - len(space) - len(slash), _SPACE)
+    keep = (room - 1) // 2
+    return f"{space}{slash}{name if len(name) <= room else f'{name[: room - 1 - keep]}…{name[-keep:]}'}"
+
+
+def arrow(source: str, target: str) -> str:
+    """`source → target`, on two lines where one would leave no room for the plot beside it."""
+    line = f"{source} → {target}"
+    return line if len(line) <= _ONE_LINE else f"{source}\n→ {target}"
 
 
 def literal(text: str) -> str:
@@ -156,23 +175,44 @@ def _multiples(step: float) -> Any:
     return MultipleLocator(step)
 
 
-def headline(ax: Axes, text: str, *, width: int = 94) -> None:
+def headline(ax: Axes, text: str, *, width: int = 94, pad: float | None = None) -> None:
     """The title: what is seen, in words, broken where a line would leave the picture."""
     from textwrap import fill
 
-    ax.set_title(fill(text, width, break_long_words=False), loc="left")
+    ax.set_title(fill(text, width, break_long_words=False), loc="left", pad=pad)
 
 
-def tidy(ax: Axes, *, legend: bool = True) -> Axes:
-    """Light grid, no frame on top and right; the legend beside the plot, where it covers nothing."""
+def beside(ax: Axes, row: float, words: str) -> None:
+    """Words about a row, right of the plot: over no bar, however long the bar."""
+    ax.text(
+        *(1.01, row, words),
+        transform=ax.get_yaxis_transform(),
+        va="center",
+        fontsize="small",
+        color="#333333",
+    )
+
+
+def tidy(ax: Axes, *, below: int = 0) -> Axes:
+    """Light grid, no frame on top and right; the legend beside the plot, where it covers nothing.
+
+    Or `below` it, in so many columns, where words stand beside the plot.
+    """
     ax.grid(visible=True, color="#DDDDDD", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
-    if legend and ax.get_legend_handles_labels()[1]:
-        ax.legend(
-            loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False, fontsize="small"
-        )
+    if ax.get_legend_handles_labels()[1]:
+        place = _below(ax, below) if below else {"bbox_to_anchor": (1.01, 1.0)}
+        ax.legend(loc="upper left", borderaxespad=0.0, frameon=False, fontsize="small", **place)
     return ax
+
+
+def _below(ax: Axes, columns: int) -> dict[str, Any]:
+    """Under the axis and its label, whatever the plot's height."""
+    from matplotlib.transforms import ScaledTranslation
+
+    down = ScaledTranslation(0, -0.55 if ax.get_xlabel() else -0.15, ax.figure.dpi_scale_trans)
+    return {"bbox_to_anchor": (0.0, 0.0), "bbox_transform": ax.transAxes + down, "ncols": columns}
 
 
 def wants_log(values: pd.Series) -> bool:
@@ -182,7 +222,9 @@ def wants_log(values: pd.Series) -> bool:
 
 
 def milliseconds(value: float) -> str:
-    """A duration in milliseconds as people write it: 0.12 ms, 4.1 ms, 230 ms, 1.2 s."""
+    """A duration in milliseconds as people write it: 0.12 ms, 4.1 ms, 230 ms, 1.2 s, 20,500 s."""
+    if value >= 1e6:
+        return f"{value / 1000:,.0f} s"
     return f"{value / 1000:.3g} s" if value >= 1000 else f"{value:.3g} ms"
 
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from k8scap.plot.canvas import (
     COLORS,
+    arrow,
     at_point,
     axes_or_new,
+    beside,
     bytes_text,
     end_columns,
     headline,
@@ -55,16 +57,16 @@ def conversations(data: Any, *, ax: Axes | None = None) -> Axes:
         groups.append(table[~pair.isin(named)])
         labels.append(f"{len(order) - len(named):,} smaller pairs")
     ax = axes_or_new(ax, height=1.7 + 0.42 * len(groups))
-    widest = max(float(group["bytes"].sum()) for group in groups)
     for row, group in enumerate(groups):
-        _bar(ax, row, group, widest=widest)
+        _bar(ax, row, group)
+        beside(ax, row, _words(group))
     ax.set_yticks(range(len(groups)), labels, fontsize="small")
     ax.set_ylim(len(groups) - 0.4, -0.6)
-    ax.set_xlim(0, max(_reach(group) for group in groups) or 1)
+    ax.set_xlim(0, max(float(group["bytes"].sum()) for group in groups) * 1.02 or 1)
     ax.xaxis.set_major_formatter(lambda value, _: bytes_text(value))
     ax.set_xlabel("bytes on the wire")
     _title(ax, table)
-    return tidy(ax)
+    return tidy(ax, below=2)
 
 
 def _title(ax: Axes, table: pd.DataFrame) -> None:
@@ -75,21 +77,15 @@ def _title(ax: Axes, table: pd.DataFrame) -> None:
     headline(ax, f"Who talks to whom: {int(count):,} {noun}, {bytes_text(float(amount))}")
 
 
-def _bar(ax: Axes, row: int, group: pd.DataFrame, *, widest: float) -> None:
-    sent, received = float(group["bytes_sent"].sum()), float(group["bytes_received"].sum())
-    first = row == 0
-    ax.barh(row, sent, color=COLORS[0], height=0.62, label="from the client" if first else None)
-    ax.barh(
-        row, received, left=sent, color=COLORS[1], height=0.62, label="from the server" if first else None
-    )
-    ax.text(
-        sent + received + widest * 0.012, row, _words(group), va="center", fontsize="small", color="#333333"
-    )
-
-
-def _reach(group: pd.DataFrame) -> float:
-    """How far the axis must go for a bar and its words: a letter takes about a hundredth of it."""
-    return float(group["bytes"].sum()) / (1 - min(0.02 + 0.0125 * len(_words(group)), 0.75))
+def _bar(ax: Axes, row: int, group: pd.DataFrame) -> None:
+    left = 0.0
+    for column, color, label in (
+        ("bytes_sent", COLORS[0], "from the client"),
+        ("bytes_received", COLORS[1], "from the server"),
+    ):
+        width = float(group[column].sum())
+        ax.barh(row, width, left=left, color=color, height=0.62, label=None if row else label)
+        left += width
 
 
 def _words(group: pd.DataFrame) -> str:
@@ -102,4 +98,4 @@ def _words(group: pd.DataFrame) -> str:
 
 def _pair(data: Any, table: pd.DataFrame, first: pd.Series) -> str:
     target = f"{who(data, first, 'dst')}{port_of(first['dst_port'])}"
-    return f"{who(data, first, 'src')} → {target} {first['protocol']}{at_point(table, first['point'])}"
+    return arrow(who(data, first, "src"), f"{target} {first['protocol']}{at_point(table, first['point'])}")

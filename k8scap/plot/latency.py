@@ -23,6 +23,7 @@ from k8scap.plot.canvas import (
     wants_log,
     who,
 )
+from k8scap.plot.marks import mark_times
 from k8scap.schema import require
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ SHORTEST_MS = 0.001
 """What a logarithmic axis shows for 0: the clock's microsecond."""
 
 
-def latency(data: Any, *, ax: Axes | None = None) -> Axes:
+def latency(data: Any, *, marks: bool = True, ax: Axes | None = None) -> Axes:
     """Draw each round trip (ms) at the time of its answer, one colour for each end that answered.
 
     `data` is a capture or its `round_trips`. The legend gives median and 95th percentile. Logarithmic
@@ -64,6 +65,8 @@ def latency(data: Any, *, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("round-trip time (ms, logarithmic)" if log else "round-trip time (ms)")
     if not log:
         ax.set_ylim(0, max(table["rtt_ms"].max() * 1.08, SHORTEST_MS))
+    if marks:
+        mark_times(ax, data, start)
     time_axis(ax, start)
     return tidy(ax)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8scap.plot.canvas import (
     RASTERIZE_FROM,
+    arrow,
     at_point,
     axes_or_new,
     headline,
@@ -20,32 +21,27 @@ from k8scap.plot.canvas import (
     time_axis,
     who,
 )
+from k8scap.plot.marks import mark_times
+from k8scap.plot.repeats import classes, styled
 from k8scap.schema import require
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-KINDS = {
-    "timeout": ("#D55E00", "X", "timeout: nobody asked for it"),
-    "fast": ("#0072B2", "o", "fast: the receiver asked for it"),
-    "syn": ("#000000", "s", "SYN again: connecting waited"),
-    "fin": ("#CC79A7", "D", "FIN again"),
-    "spurious": ("#56B4E9", "^", "spurious: it had arrived already"),
-    "ambiguous": ("#8C8C8C", "P", "ambiguous: repeated or reordered"),
-}
 MOST = 14
-NEEDED = ("point", "time", "stream", "src", "src_port", "dst", "dst_port", "kind", "waited_ms")
+NEEDED = ("point", "time", "stream", "src", "src_port", "dst", "dst_port", "waited_ms")
 
 
-def retransmissions(data: Any, *, ax: Axes | None = None) -> Axes:
+def retransmissions(data: Any, *, marks: bool = True, ax: Axes | None = None) -> Axes:
     """Draw each event at its time, a row for each conversation and direction, worst on top.
 
-    `data` is a capture or its `retransmissions`. A line leads from when the bytes were sent before.
-    Raises SchemaError.
+    `data` is a capture or its `retransmissions`. A line leads from when the bytes were sent before. Colours
+    tell the `loss_class` (`kind` where the table has none). Raises SchemaError.
     """
     table = table_of(data, "retransmissions")
-    require(table, NEEDED, what="plot.retransmissions")
+    cause = "loss_class" if "loss_class" in table else "kind"
+    require(table, (*NEEDED, cause), what="plot.retransmissions")
     if table.empty:
         return say_empty(axes_or_new(ax), "Nothing was sent twice.")
     keys = ["point", "stream", "src", "src_port", "dst", "dst_port"]
@@ -62,6 +58,8 @@ def retransmissions(data: Any, *, ax: Axes | None = None) -> Axes:
     ax.set_xlim(-0.02 * end, 1.02 * end)
     ax.set_yticks(range(len(labels)), labels, fontsize="small")
     ax.set_ylim(len(labels) - 0.4, -0.6)
+    if marks:
+        mark_times(ax, data, start)
     time_axis(ax, start)
     _title(ax, table)
     return tidy(ax)
@@ -74,21 +72,19 @@ def _events(ax: Axes, shown: pd.DataFrame, start: pd.Timestamp) -> None:
     ax.hlines(shown["row"], before, x, color="#BBBBBB", linewidth=2.5, zorder=1, rasterized=many)
     if (before < x).any():
         ax.plot([], [], color="#BBBBBB", linewidth=2.5, label="since it was sent before")
-    for kind, (color, marker, label) in KINDS.items():
-        mine = shown["kind"] == kind
-        if mine.any():
-            ax.scatter(
-                x[mine],
-                shown["row"][mine],
-                s=34,
-                color=color,
-                marker=marker,
-                label=f"{label} ({mine.sum():,})",
-                edgecolors="white",
-                linewidths=0.5,
-                zorder=2,
-                rasterized=many,
-            )
+    for style, mine in styled(classes(shown)):
+        ax.scatter(
+            x[mine],
+            shown["row"][mine],
+            s=34,
+            color=style.color,
+            marker=style.marker,
+            label=f"{style.words} ({mine.sum():,})",
+            edgecolors="white",
+            linewidths=0.5,
+            zorder=2,
+            rasterized=many,
+        )
 
 
 def _span(data: Any, table: pd.DataFrame) -> tuple[pd.Timestamp, float]:
@@ -107,7 +103,7 @@ def _row_label(data: Any, table: pd.DataFrame, mine: pd.Series) -> str:
     first = table[mine].iloc[0]
     source = f"{who(data, first, 'src')}{port_of(first['src_port'])}"
     target = f"{who(data, first, 'dst')}{port_of(first['dst_port'])}"
-    return f"{source} → {target}{at_point(table, first['point'])}"
+    return arrow(source, f"{target}{at_point(table, first['point'])}")
 
 
 def _title(ax: Axes, table: pd.DataFrame) -> None:

@@ -20,6 +20,7 @@ from k8scap.plot.canvas import (
     time_axis,
     who,
 )
+from k8scap.plot.marks import mark_times
 from k8scap.schema import require
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ MOST_BINS = 2000
 NEEDED = ("time", "point", "src", "dst", "bytes", "mbps")
 
 
-def throughput(data: Any, *, interval: str | None = None, ax: Axes | None = None) -> Axes:
+def throughput(data: Any, *, interval: str | None = None, marks: bool = True, ax: Axes | None = None) -> Axes:
     """Draw Mbit/s on the wire, a line for each sender and receiver, the busiest ones by name.
 
     `data` is a capture, cut in bins of `interval` ("1ms" at the least; None takes 100 ms, and more where the
@@ -58,6 +59,8 @@ def throughput(data: Any, *, interval: str | None = None, ax: Axes | None = None
     ax.set_ylim(bottom=0)
     begin, end = (seconds_since(table["time"], start).agg(pick) for pick in ("min", "max"))
     ax.set_xlim(begin, end + width)
+    if marks:
+        mark_times(ax, data, start)
     time_axis(ax, start)
     return tidy(ax)
 

@@ -18,6 +18,8 @@ from k8scap.plot.canvas import (
     time_axis,
     who,
 )
+from k8scap.plot.marks import mark_times
+from k8scap.plot.repeats import classes, styled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,12 +32,15 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
 
 
-def time_sequence(data: Any, *, stream: int | None = None, ax: Axes | None = None) -> Axes:
+def time_sequence(
+    data: Any, *, stream: int | None = None, marks: bool = True, ax: Axes | None = None
+) -> Axes:
     """Draw the bytes of one connection's busier direction against time.
 
-    A bar is a segment, from its first byte to its last; an orange-red one was sent before. The step below is
-    what the other side has acknowledged, the one above how far its window lets the sender go; where they
-    meet, the receiver stops the sender. Light blue bars are selective ACKs (the first block of each).
+    A bar is a segment, from its first byte to its last; an orange-red one was sent before, and the mark on it
+    says why. The step below is what the other side has acknowledged, the one above how far its window lets
+    the sender go; where they meet, the receiver stops the sender, and where the window is closed the ground
+    is grey. Light blue bars are selective ACKs (the first block of each).
     `data` is a capture or its packets; `stream` is a TCP stream number, None takes the connection with the
     most segments sent again, else with the most bytes. With several capture points it is the first that saw
     the connection. Raises SchemaError.
@@ -50,7 +55,7 @@ def time_sequence(data: Any, *, stream: int | None = None, ax: Axes | None = Non
         what = "No TCP connection with data" if stream is None else f"No data in TCP stream {stream}"
         return say_empty(ax, f"{what} is in this capture.")
     mine = found.take(found.flow == flow)
-    return _draw(ax, data, packets, mine)
+    return _draw(ax, data, packets, mine, marks=marks)
 
 
 def _flow(packets: pd.DataFrame, found: Segments, stream: int | None) -> int | None:
@@ -83,7 +88,7 @@ def _again(segments: Segments) -> Bools:
     return answer
 
 
-def _draw(ax: Axes, data: Any, packets: pd.DataFrame, mine: Segments) -> Axes:
+def _draw(ax: Axes, data: Any, packets: pd.DataFrame, mine: Segments, *, marks: bool) -> Axes:
     import numpy as np
 
     side = mine.side - mine.side.min() // 2 * 2
@@ -94,9 +99,12 @@ def _draw(ax: Axes, data: Any, packets: pd.DataFrame, mine: Segments) -> Axes:
     x = (connection.time - connection.time.min()) / 1e9
     _answers(ax, connection, side != busier, x)
     _bars(ax, connection, x, fresh=sent & ~again, again=sent & again)
+    _reasons(ax, packets, connection, x, again=sent & again)
     first = packets.iloc[connection.row[np.flatnonzero(sent)[0]]]
     _words(ax, data, first, connection, sent=sent, again=again)
     start = packets["time"].iloc[connection.row[np.argmin(connection.time)]]
+    if marks:
+        mark_times(ax, data, start)
     time_axis(ax, start)
     return tidy(ax)
 
@@ -125,9 +133,37 @@ def _bars(ax: Axes, c: Segments, x: npt.NDArray[np.float64], *, fresh: Bools, ag
                 label=label,
                 zorder=3,
             )
-    # a segment is a dot of a large transfer: what was sent again gets a mark that is seen at any scale
-    middle = (c.seq + c.end)[again] / 2
-    ax.scatter(x[again], middle, s=20, color=ALARM, zorder=4, rasterized=many)
+
+
+def _reasons(
+    ax: Axes, packets: pd.DataFrame, c: Segments, x: npt.NDArray[np.float64], *, again: Bools
+) -> None:
+    """Why each was sent again, as a mark: it is seen at any scale, where the bar is a dot."""
+    import numpy as np
+    import pandas as pd
+
+    from k8scap.tables.recovery import VERDICTS
+    from k8scap.tables.retransmissions import retransmissions
+
+    place = np.flatnonzero(again)
+    if not len(place) or not set(VERDICTS) <= set(packets.columns):
+        return
+    table = retransmissions(packets.iloc[np.sort(c.row)])
+    why = pd.Series(classes(table).to_numpy(), index=table["number"])
+    why = why[~why.index.duplicated()].reindex(c.number[place]).fillna("ambiguous")
+    middle = (c.seq + c.end)[place] / 2
+    for style, mine in styled(why):
+        here = mine.to_numpy(dtype=bool)
+        ax.scatter(
+            x[place][here],
+            middle[here],
+            s=24,
+            color=ALARM if style.lost else style.color,
+            marker=style.marker,
+            label=f"{style.words} ({here.sum():,})",
+            zorder=4,
+            rasterized=len(place) > RASTERIZE_FROM,
+        )
 
 
 def _answers(ax: Axes, c: Segments, back: Bools, x: npt.NDArray[np.float64]) -> None:
@@ -160,9 +196,22 @@ def _answers(ax: Axes, c: Segments, back: Bools, x: npt.NDArray[np.float64]) -> 
         )
     closed = scaled & (c.window == 0)
     if closed.any():
+        _shut(ax, closed[scaled], x[scaled])
         ax.scatter(
             x[closed], c.ack[closed], marker="v", s=36, color="#000000", label="window closed", zorder=4
         )
+
+
+def _shut(ax: Axes, closed: Bools, x: npt.NDArray[np.float64]) -> None:
+    """Grey ground from each answer that closes the window to the next that opens it."""
+    import numpy as np
+    from matplotlib.collections import PolyCollection
+
+    edge = np.diff(closed.astype(np.int8), prepend=0, append=0)
+    begun, over = np.flatnonzero(edge > 0), np.minimum(np.flatnonzero(edge < 0), len(x) - 1)
+    spans = [[(a, 0), (a, 1), (b, 1), (b, 0)] for a, b in zip(x[begun], x[over], strict=True)]
+    ground = PolyCollection(spans, color="#E4E4E4", transform=ax.get_xaxis_transform(), zorder=0)
+    ax.add_collection(ground, autolim=False)
 
 
 def _top(c: Segments, sent: Bools) -> int:

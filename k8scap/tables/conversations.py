@@ -110,7 +110,6 @@ def _frames(replay: Replay) -> _Frames:
     from k8scap.tables.assembly import ABSENT, integers, nanoseconds
     from k8scap.tables.endpoints import (
         capture_order,
-        dense,
         frame_numbers,
         from_initiator,
         group_starts,
@@ -120,10 +119,9 @@ def _frames(replay: Replay) -> _Frames:
     order = capture_order(packets)
     rows = order[((ends.src >= 0) & (ends.dst >= 0))[order]]
     protocol = packets["protocol"].astype("category")
+    codes = np.asarray(protocol.cat.codes).astype(np.int64)
+    group = _groups(ends.take(rows), codes[rows], stream[rows])
     alone = stream == ABSENT
-    pair = [np.where(alone, pick(ends.src, ends.dst), -1) for pick in (np.minimum, np.maximum)]
-    codes = protocol.cat.codes.to_numpy(dtype=np.int64)
-    group = dense(*(key[rows] for key in (ends.point, codes, stream, *pair)))
     together = np.argsort(group, kind="stable")
     rows, group = rows[together], group[together]
     tcp = (protocol == "TCP").to_numpy(dtype=bool) & ~alone
@@ -140,6 +138,20 @@ def _frames(replay: Replay) -> _Frames:
         protocol.array[rows],
         ends.take(rows),
     )
+
+
+def _groups(ends: Endpoints, protocol: Ints, stream: Ints) -> Ints:
+    """Which conversation each frame belongs to: its stream's, else that of its two addresses."""
+    import numpy as np
+
+    from k8scap.tables.assembly import ABSENT
+    from k8scap.tables.endpoints import dense
+
+    pair = np.zeros(len(stream), dtype=np.int64)
+    alone = np.flatnonzero(stream == ABSENT)
+    both = (ends.src[alone], ends.dst[alone])
+    pair[alone] = 1 + dense(np.minimum(*both), np.maximum(*both))
+    return dense(ends.point, protocol, np.where(stream == ABSENT, -1, stream), pair)
 
 
 def _counts(frames: _Frames) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def capture_order(packets: pd.DataFrame) -> Ints:
 
     number = frame_numbers(packets)
     point = _codes(packets["point"].astype("category"))
-    if (np.diff(point) >= 0).all() and (np.diff(number)[np.diff(point) == 0] > 0).all():
+    if len(point) and (point == point[0]).all() and (number[1:] > number[:-1]).all():
         return np.arange(len(number))
     order: Ints = np.lexsort((number, point))
     return order

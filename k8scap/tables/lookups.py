@@ -56,16 +56,19 @@ def lookups(dns: pd.DataFrame) -> pd.DataFrame:
     dns.flags.response, dns.qry.name, dns.qry.type and dns.flags.rcode; frames that are not DNS over UDP or
     TCP are passed over. A response answers the last query before it with the same client, resolver, ports
     and ID: of a query repeated from one port it answers the last. `attempt` counts on where the same client
-    asked the same of anybody within 30 s before and got no answer, or a server failure or refusal.
+    asked the same of anybody within 30 s before and got no answer, or a server failure or refusal. A message
+    that the capture shows twice (`-i any`) counts once.
     Raises SchemaError where columns are missing.
     """
     from k8scap.schema import require
+    from k8scap.tables.dns_sightings import seen_twice
     from k8scap.tables.endpoints import capture_order, endpoints
 
     require(dns, _NEEDED, what="lookups")
     usable = dns["protocol"].isin(["UDP", "TCP"]) & dns["dns.id"].notna() & dns["dns.flags.response"].notna()
     messages = dns[usable.to_numpy(dtype=bool)]
     messages = messages.iloc[capture_order(messages)]
+    messages = messages[~seen_twice(messages)]
     response = messages["dns.flags.response"].map(_flag).to_numpy(dtype=bool)
     ends = endpoints(messages).turned(response)
     return _table(messages, ends, response)

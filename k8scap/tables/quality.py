@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -15,45 +16,46 @@ if TYPE_CHECKING:
     from k8scap.tables.replay import Replay
     from k8scap.tables.segments import Segments
 
-LARGEST_FRAME = 9018
-"""Bytes: a jumbo frame with its header. What is longer no link carried: offload (GSO, GRO) joined it."""
 ETHERNET_FRAME = 1522
-NOTEWORTHY = 0.01
+"""Bytes: Ethernet's longest frame with a VLAN tag and checksum. A link's cooked header is no longer."""
 
 
 def quality(
     packets: pd.DataFrame, *, manifests: Sequence[Manifest], cut_off: bool, replay: Replay | None = None
 ) -> Quality:
-    """Drops (from the manifests), truncation, missing handshakes, one-sidedness, and sentences on the rest.
+    """What is missing from a capture, what misleads in it, where it stands, and sentences on that.
 
     `complete` says that all that tcpdump captured is here and it dropped nothing (None: no manifest tells).
+    Columns beyond those of the TCP tables (ttl, direction, transport_checksum_ok) are used where they are.
     Raises SchemaError where columns are missing.
     """
     import numpy as np
 
     from k8scap.model import Quality
     from k8scap.schema import require
+    from k8scap.tables.quality_notes import notes
+    from k8scap.tables.redirected import joined
     from k8scap.tables.replay import Replay
 
     require(packets, ("length", "captured_length"), what="quality")
     replay = Replay.of(packets, replay, what="quality")
     sightings = replay.sightings
     begun, sides = _handshakes_and_sides(sightings)
-    truncated = int((packets["captured_length"] < packets["length"]).sum())
+    halves = 2 * len(joined(packets).proxies)  # a redirection makes two of one connection
     known = [m.counters.dropped for m in manifests if m.counters.dropped is not None]
     found = Quality(
         frames=len(packets),
         complete=_complete(manifests, cut_off=cut_off),
         cut_off=cut_off,
         dropped=sum(known) if known else None,
-        truncated=truncated,
+        truncated=int((packets["captured_length"] < packets["length"]).sum()),
         tcp_conversations=sightings.flows,
         missing_handshakes=int(np.count_nonzero(~begun)),
-        one_sided=int(np.count_nonzero(sides == 1)),
+        one_sided=max(int(np.count_nonzero(sides == 1)) - halves, 0),
+        **_tcp(packets, replay),
+        **_lengths(packets),
     )
-    from dataclasses import replace
-
-    return replace(found, notes=tuple(_notes(found, replay)))
+    return replace(found, notes=tuple(notes(found)))
 
 
 def _complete(manifests: Sequence[Manifest], *, cut_off: bool) -> bool | None:
@@ -74,55 +76,36 @@ def _handshakes_and_sides(segments: Segments) -> tuple[npt.NDArray[np.bool_], np
     return begun, sides
 
 
-def _notes(found: Quality, replay: Replay) -> Iterator[str]:
-    frames = found.frames
-    if found.dropped:
-        yield f"tcpdump dropped {_count(found.dropped, 'packet')}: repeats and gaps may be the capture's own."
-    if found.cut_off:
-        yield "The file breaks off in the middle of a record, or is damaged: what came after is missing."
-    if found.truncated:
-        yield f"{_share(found.truncated, frames)} of the frames were cut short by the snapshot length."
-    if found.missing_handshakes:
-        yield (
-            f"{_of(found.missing_handshakes, found.tcp_conversations)} began before the capture: "
-            "their handshake and window scale are unknown."
-        )
-    if found.one_sided:
-        verb = "shows" if found.one_sided == 1 else "show"
-        yield f"{_of(found.one_sided, found.tcp_conversations)} {verb} one direction only."
-    yield from _sightings(replay)
-    yield from _super_packets(replay.packets)
+def _tcp(packets: pd.DataFrame, replay: Replay) -> Mapping[str, Any]:
+    """What the TCP segments tell: seen twice, wrong checksums by direction, clock, side."""
+    import numpy as np
+
+    from k8scap.tables.checksums import wrong
+    from k8scap.tables.clock_jumps import clock_jumps
+    from k8scap.tables.standpoint import agreed, sent_here, standpoint
+
+    once = replay.segments
+    sides = standpoint(once, packets)
+    bad = wrong(once, packets)
+    here = sent_here(once, packets, sides) if bad.any() else np.zeros(len(once), dtype=np.int64)
+    return {
+        "tcp_frames": len(replay.sightings),
+        "duplicates": int(np.count_nonzero(replay.seen_before)),
+        "bad_checksums_sent": int(np.count_nonzero(bad & (here == 1))),
+        "bad_checksums_received": int(np.count_nonzero(bad & (here == 0))),
+        "bad_checksums_unknown": int(np.count_nonzero(bad & (here < 0))),
+        "clock_jumps": len(clock_jumps(packets, once)),
+        "side": agreed(sides),
+    }
 
 
-def _sightings(replay: Replay) -> Iterable[str]:
-    twice, total = int(replay.seen_before.sum()), len(replay.sightings)
-    if twice and twice >= NOTEWORTHY * total:
-        share = _share(twice, total)
-        yield (
-            f"{share} of the TCP frames show a packet that was captured already (several interfaces): the "
-            "TCP tables count it once, packets and bytes twice."
-        )
+def _lengths(packets: pd.DataFrame) -> Mapping[str, Any]:
+    """TCP frames longer than Ethernet's, and the longest; those on `lo` are as long as they like."""
+    from k8scap.tables.redirected import on_loopback
 
-
-def _super_packets(packets: pd.DataFrame) -> Iterable[str]:
-    tcp = packets[packets["protocol"] == "TCP"]
-    joined = int((tcp["length"] > ETHERNET_FRAME).sum())
-    if not joined:
-        return
-    largest = int(tcp["length"].max())
-    certain = "offload (GSO, GRO) joined segments" if largest > LARGEST_FRAME else "offload or jumbo frames"
-    share = _share(joined, len(tcp))
-    yield f"{share} of the TCP frames are longer than Ethernet's, up to {largest:,} bytes: {certain}."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _of(some: int, total: int) -> str:
-    return f"{some:,} of {_count(total, 'TCP connection')}"
-
-
-def _share(some: int, total: int) -> str:
-    percent = 100 * some / total
-    return f"{percent:.0f} %" if percent >= 1 else "under 1 %"
+    outside = (packets["protocol"] == "TCP").to_numpy(dtype=bool) & ~on_loopback(packets)
+    length = packets["length"].to_numpy()[outside]
+    return {
+        "super_packets": int((length > ETHERNET_FRAME).sum()),
+        "largest_frame": int(length.max()) if len(length) else 0,
+    }

@@ -11,8 +11,6 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from k8scap.tables.endpoints import NO_PORT
-
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -104,10 +102,11 @@ class Segments:
         """Index of the last segment from the other side before each one, -1 where there is none."""
         import numpy as np
 
-        index = np.arange(len(self))
-        client, server = (_latest(index, mask) for mask in (self.from_client, ~self.from_client))
-        last: Ints = np.where(self.from_client, server, client)
-        return np.where(last >= self.flow_start[self.flow], last, -1) if len(self) else last
+        from k8scap.parser.conversations.tracks import others
+
+        last = np.empty(len(self), dtype=np.int64)
+        others(self.side, last)
+        return last
 
     def heard(self, values: Ints, absent: int = LOWEST) -> Ints:
         """A running value of the other side's, as it stood when each segment was captured."""
@@ -119,17 +118,11 @@ class Segments:
         """The highest value so far on each side (LOWEST is none); `before`: without the segment's own."""
         import numpy as np
 
-        span = 2**62 // max(2 * self.flows, 1)
-        lowest = -(span // 2)
-        side = self.side[self.by_side]
-        level = np.where(values == LOWEST, lowest, np.clip(values, lowest + 1, -lowest - 1))
-        running = np.maximum.accumulate(level[self.by_side] + side * span) if len(self) else level
-        if before:
-            first = np.concatenate(([True], side[1:] != side[:-1])) if len(self) else np.zeros(0, dtype=bool)
-            running = np.where(first, side * span + lowest, np.roll(running, 1))
-        result = np.empty_like(running)
-        result[self.by_side] = running - side * span
-        return np.where(result == lowest, LOWEST, result)
+        from k8scap.parser.conversations.tracks import highest
+
+        result = np.empty(len(self), dtype=np.int64)
+        highest(self.side, np.ascontiguousarray(values, dtype=np.int64), before, result)
+        return result
 
     @cached_property
     def highest_ack(self) -> Ints:
@@ -151,12 +144,6 @@ class Segments:
         return Segments(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-def _latest(index: Ints, mask: Bools) -> Ints:
-    import numpy as np
-
-    return np.maximum.accumulate(np.where(mask, index, -1)) if len(index) else index
-
-
 def segments(packets: pd.DataFrame, *, what: str = "a TCP table", twice: bool = False) -> Segments:
     """The TCP segments of a packets table; with `twice` also second sightings of one packet.
 
@@ -175,44 +162,47 @@ def segments(packets: pd.DataFrame, *, what: str = "a TCP table", twice: bool = 
 def _built(packets: pd.DataFrame, rows: Ints, ends: Endpoints, *, twice: bool) -> Segments:
     import numpy as np
 
+    from k8scap.parser.conversations.tracks import OUT, STATE, tracks
     from k8scap.tables.assembly import integers, nanoseconds
-    from k8scap.tables.endpoints import dense, frame_numbers, from_initiator
+    from k8scap.tables.endpoints import NO_PORT, dense, frame_numbers
     from k8scap.tables.sightings import seen_before
-    from k8scap.tables.unwrapping import acknowledgments, selective, sequence
 
-    flow = dense(ends.point[rows], integers(packets["stream"])[rows])
-    together = np.argsort(flow, kind="stable")
-    rows, flow = rows[together], flow[together]
-    flags = integers(packets["tcp_flags"], absent=0)[rows]
-    side = 2 * flow + ~from_initiator(flow, ends.take(rows), flags)
-
-    def column(name: str, absent: int) -> Ints:
+    def column(name: str, absent: int = 0) -> Ints:
         return integers(packets[name], absent=absent)[rows]
 
-    payload = np.where(flags & RST, 0, column("payload_length", 0))
-    seq_raw, ack_raw = column("seq_raw", 0), column("ack_raw", 0)
-    seq = sequence(side, flags, seq_raw, column("seq", 0))
-    occupied = np.where(flags & RST, 0, (flags & SYN != 0) * 1 + (flags & FIN != 0) * 1)
-    ack = acknowledgments(side, flags, ack_raw, column("ack", 0), sequence_numbers=(seq_raw, seq))
-    left, right = (
-        selective(column(name, LOWEST), column("ack", 0), ack) for name in ("sack_left", "sack_right")
+    flow = dense(ends.point[rows], integers(packets["stream"])[rows])
+    flows, flags = int(flow.max()) + 1 if len(flow) else 0, column("tcp_flags")
+    relative = ("seq_raw", "ack_raw", "seq", "ack")
+    frames = np.stack(
+        [
+            *(part[rows] for part in (ends.src, ends.src_port, ends.dst, ends.dst_port)),
+            flags,
+            *(column(name) for name in relative),
+            *(column(name, LOWEST) for name in ("sack_left", "sack_right")),
+        ]
     )
+    out = np.empty((OUT, len(rows)), dtype=np.int64)
+    room = [np.zeros(shape, dtype=np.int64) for shape in (flows + 1, (3, flows), (STATE, 2 * flows))]
+    tracks(frames, flow, *room, out)
+    order, side, seq, ack, left, right = out
+    flags, payload = flags[order], np.where(flags & RST, 0, column("payload_length"))[order]
+    occupied = np.where(flags & RST, 0, (flags & SYN != 0) * 1 + (flags & FIN != 0) * 1)
     built = Segments(
-        rows,
-        frame_numbers(packets)[rows],
-        nanoseconds(packets["time"])[rows],
-        flow,
+        rows[order],
+        frame_numbers(packets)[rows][order],
+        nanoseconds(packets["time"])[rows][order],
+        flow[order],
         side,
         flags,
         seq,
         seq + payload + occupied,
         ack,
         payload,
-        column("window", NO_PORT),
-        column("tsval", -1),
-        column("tsecr", -1),
+        column("window", NO_PORT)[order],
+        column("tsval", -1)[order],
+        column("tsecr", -1)[order],
         left,
         right,
-        column("ip_id", -1),
+        column("ip_id", -1)[order],
     )
     return built if twice else built.take(~seen_before(built))

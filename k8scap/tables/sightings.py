@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import pandas as pd
 
     from k8scap.tables.segments import Segments
 
@@ -46,6 +47,21 @@ def seen_before(segments: Segments) -> Bools:
     unanswered = (segments.other < earlier) & (gap <= AT_ONCE) & (segments.end > segments.seq)
     answer: Bools = there & (gap >= 0) & ((near & telling(segments)) | unanswered)
     return answer
+
+
+def duplicates(packets: pd.DataFrame) -> Bools:
+    """Which rows of a packets table show a TCP packet that an earlier row of the same point shows (bool).
+
+    Raises SchemaError where columns are missing.
+    """
+    import numpy as np
+
+    from k8scap.tables.segments import segments
+
+    found = segments(packets, what="duplicates", twice=True)
+    mask = np.zeros(len(packets), dtype=bool)
+    mask[found.row[seen_before(found)]] = True
+    return mask
 
 
 def _equal_before(segments: Segments) -> Ints:

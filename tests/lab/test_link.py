@@ -16,6 +16,11 @@ PLAN = (
 )
 MTU_PLAN = ("mtu bytes=1200 port=5001 connection=1",)
 HOLE_PLAN = ("mtu bytes=1400 icmp=no port=5001 connection=1 segment=3,4 copy=1",)
+REFUSING_PLAN = (
+    "reject port=8080 connection=1 syn to=server code=13",
+    "reject port=8080 connection=2 syn to=server",
+    "reset port=80 connection=1 to=server idle=60 both=yes",
+)
 
 
 @pytest.fixture
@@ -25,7 +30,7 @@ def planned(run):
 
 @pytest.fixture(scope="module", autouse=True)
 def _begin(run):
-    for plan in (PLAN, (), MTU_PLAN, HOLE_PLAN):
+    for plan in (PLAN, (), MTU_PLAN, HOLE_PLAN, REFUSING_PLAN):
         run.begin("clean", plan=plan)
 
 
@@ -157,3 +162,31 @@ def test_a_black_hole_says_nothing(run):
     swallowed = [row for row in hole.log if row["action"] == "mtu"]
     assert [row["segment"] for row in swallowed] == [3, 4]
     assert all(row["length"] > 1400 and row["time_out_ns"] is None for row in swallowed)
+
+
+def test_a_firewall_refuses_by_icmp(run):
+    refused = run("clean", plan=REFUSING_PLAN)
+    told = refused.tshark("ip.src", "icmp.code", where="icmp.type == 3")
+    assert [(source.split(",")[0], code) for source, code in told] == [
+        ("198.19.255.254", "13"),
+        ("198.18.0.20", "3"),
+    ]
+    errors = [job.get("error", "") for job in refused.jobs("web") if job["port"] == 8080]
+    assert [error.partition(":")[0] for error in errors[:3]] == ["OSError", "ConnectionRefusedError", ""]
+
+
+def test_a_connection_that_was_silent_for_long_is_reset_on_both_sides(run):
+    """The background's second request on its one connection comes 80 ms after the first."""
+    refused = run("clean", plan=REFUSING_PLAN)
+    errors = ["error" in job for job in refused.jobs("web") if job["port"] == 80]
+    assert errors[:2] == [False, True]
+    assert not any(errors[2:])  # on a new connection
+    (to_client, to_server) = (
+        [row for row in refused.log if row["action"] == "made" and row.get("direction") == f"to-{side}"]
+        for side in ("client", "server")
+    )
+    assert {row["flags"] for row in to_client} == {"R"}
+    assert {row["flags"] for row in to_server} == {"RA"}
+    resets = refused.tshark("tcp.seq", where="tcp.srcport == 80 && tcp.flags.reset == 1")
+    data = data_from(stream_of(refused, port=80, nth=1), "198.18.0.20")
+    assert int(resets[0][0]) == int(data[-1]["tcp.seq"]) + int(data[-1]["tcp.len"])

@@ -12,7 +12,7 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 
 from k8scap.errors import UsageError
 from k8scap.lab.flows import Flow, Flows
-from k8scap.lab.packets import too_big
+from k8scap.lab.packets import ROUTER, rejection, reset_back, reset_on, too_big
 from k8scap.lab.plan import Plan, Rule, chance
 
 CLIENT, SERVER = "198.18.0.10", "198.18.0.20"
@@ -29,6 +29,10 @@ CLIENT, SERVER = "198.18.0.10", "198.18.0.20"
         "duplicate to=server segment=5 copy=1 ms=1",
         "mtu bytes=1300 icmp=no",
         "drop syn packet=1",
+        "reject port=9000",
+        "reject syn port=9000 code=13",
+        "reset port=80 to=server idle=1500 both=yes",
+        "drop idle=350.5",
     ],
 )
 def test_a_rule_is_written_as_it_was_read(text):
@@ -49,6 +53,9 @@ def test_a_rule_is_written_as_it_was_read(text):
         "delay ms=inf",
         "mtu",
         "mtu bytes=1300 icmp=perhaps",
+        "reject code=4",
+        "reset idle=-1",
+        "reset both=sides",
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused_in_a_sentence(text):
@@ -135,6 +142,61 @@ def test_the_icmp_error_is_one_that_others_can_read():
     fresh = IP(bytes(answer))
     del fresh.chksum, fresh[ICMP].chksum
     assert bytes(fresh) == bytes(answer)  # scapy fills in the checksums that we had
+
+
+@pytest.mark.parametrize(("code", "teller"), [(3, SERVER), (10, str(ROUTER)), (13, str(ROUTER))])
+def test_a_rejection_is_an_icmp_error_of_who_would_send_it(code, teller):
+    packet = tcp(1001, 9000)
+    answer = IP(rejection(packet, code))
+    assert (answer.src, answer.dst, answer[ICMP].type, answer[ICMP].code) == (teller, CLIENT, 3, code)
+    assert bytes(answer[ICMP].payload) == packet[:28]
+    assert checksums_are_right(answer)
+
+
+def test_an_icmp_error_is_answered_with_none():
+    packet = bytes(IP(src=CLIENT, dst=SERVER) / ICMP(type=3, code=3))
+    assert rejection(packet, 3) == b""
+    assert rejection(bytes(IP(src=CLIENT, dst=SERVER) / ICMP(type=8)), 3) != b""
+
+
+def test_a_syn_is_reset_as_if_nobody_listened():
+    answer = IP(reset_back(tcp(1001, 9000, seq=700)))
+    assert (answer.src, answer.dst, answer[TCP].sport, answer[TCP].dport) == (SERVER, CLIENT, 9000, 1001)
+    assert (answer[TCP].flags, answer[TCP].seq, answer[TCP].ack) == ("RA", 0, 701)
+    assert checksums_are_right(answer)
+
+
+def test_data_is_reset_on_both_sides_at_the_place_that_each_expects():
+    segment = TCP(sport=1001, dport=80, flags="PA", seq=700, ack=9000)
+    packet = bytes(IP(src=CLIENT, dst=SERVER) / segment / (b"x" * 40))
+    back, on = IP(reset_back(packet)), IP(reset_on(packet))
+    assert (back.src, back[TCP].dport, back[TCP].flags, back[TCP].seq) == (SERVER, 1001, "R", 9000)
+    assert (on.src, on[TCP].dport, on[TCP].flags) == (CLIENT, 80, "RA")
+    assert (on[TCP].seq, on[TCP].ack) == (700, 9000)
+    assert checksums_are_right(back)
+    assert checksums_are_right(on)
+
+
+def test_a_reset_is_answered_with_none():
+    packet = tcp(1001, 80, flags="R")
+    assert (reset_back(packet), reset_on(packet)) == (b"", b"")
+    assert reset_back(bytes(IP(src=CLIENT, dst=SERVER) / UDP(sport=1, dport=2))) == b""
+
+
+def checksums_are_right(packet):
+    """scapy fills in the same checksums."""
+    fresh = IP(bytes(packet))
+    for layer in (IP, ICMP, TCP):
+        if layer in fresh:
+            del fresh[layer].chksum
+    return bytes(fresh) == bytes(packet)
+
+
+def test_a_connection_is_forgotten_by_its_longest_silence():
+    flow = Flows(Plan((Rule.parse("drop idle=100 to=server"),))).of(tcp(1001, 80))
+    at = [n * 1_000_000 for n in (1, 91, 180, 281, 282, 290)]
+    heard = [side.silence.hear(now) for side, now in zip([flow, flow.peer] * 3, at, strict=True)]
+    assert heard == [0, 90, 90, 101, 101, 101]
 
 
 WORDS = st.sampled_from(

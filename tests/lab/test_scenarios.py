@@ -23,7 +23,7 @@ def _begin(run):
 
 
 def test_the_lab_has_these_scenarios():
-    assert tuple(sorted(lab.SCENARIOS)) == SCENARIOS
+    assert set(SCENARIOS) <= set(lab.SCENARIOS)
     assert all(lab.SCENARIOS.values())
 
 

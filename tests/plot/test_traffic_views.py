@@ -110,12 +110,24 @@ def test_what_went_wrong_stands_beside_the_bar(cap: Capture) -> None:
     assert "1 refused" in plot.conversations(refused).texts[0].get_text()
 
 
-def test_no_words_leave_the_axes(cap: Capture) -> None:
+def test_words_lie_over_no_bar_and_in_the_picture(cap: Capture) -> None:
     table = cap.conversations.head(1)
     states = ["S0", "REJ", "RSTO", "RSTR", "RSTOS0"] * 20
     ax = plot.conversations(pd.concat([table.assign(state=state) for state in states]))
     ax.figure.canvas.draw()
-    assert ax.texts[0].get_window_extent().x1 <= ax.get_window_extent().x1
+    box, legend = ax.texts[0].get_window_extent(), ax.get_legend().get_window_extent()
+    assert ax.get_window_extent().x1 <= box.x0
+    assert box.x1 <= ax.figure.bbox.x1
+    assert not legend.overlaps(box)
+    assert not legend.overlaps(ax.get_window_extent())
+
+
+def test_long_names_leave_half_of_the_picture_to_the_bars(cap: Capture) -> None:
+    long = "production-shop/checkout-service-backend-7d9c5b8f6d-x2vlq"
+    ax = plot.conversations(cap.conversations.assign(src_name=long, dst_name=long.replace("x2", "y3")))
+    ax.figure.canvas.draw()
+    assert ax.get_window_extent().width > 0.4 * ax.figure.bbox.width
+    assert "checkout" in ax.get_yticklabels()[0].get_text()
 
 
 # ---- throughput ----

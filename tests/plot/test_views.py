@@ -20,14 +20,22 @@ if TYPE_CHECKING:
 
     from k8scap import Capture
 
-VIEWS = ("conversations", "latency", "latency_ecdf", "retransmissions", "throughput", "time_sequence")
+VIEWS = tuple(plot.__all__)
 TABLE_OF = {
     "conversations": "conversations",
+    "exchange_ladder": "packets",
     "latency": "round_trips",
     "latency_ecdf": "round_trips",
+    "latency_heatmap": "round_trips",
     "retransmissions": "retransmissions",
+    "service_map": "conversations",
     "time_sequence": "packets",
+    "where_time_went": "exchanges",
 }
+WITHOUT_X = ("exchange_ladder", "service_map")
+NAMELESS = ("latency_heatmap",)
+"""Of all ends together."""
+OF_ONE_POINT = ("exchange_ladder", "latency_heatmap", "service_map", "time_sequence")
 
 
 def table_for(cap: Capture, view: str) -> pd.DataFrame:
@@ -49,8 +57,8 @@ def test_a_capture_or_its_table_can_be_drawn(cap: Capture, view: str) -> None:
     for data in (cap, table_for(cap, view)):
         ax = getattr(plot, view)(data)
         assert ax.get_title(loc="left")
-        assert ax.get_xlabel()
-        assert ax.get_legend().get_texts()
+        assert ax.get_xlabel() or view in WITHOUT_X
+        assert ax.get_legend() or view in NAMELESS
 
 
 @pytest.mark.parametrize(
@@ -58,10 +66,14 @@ def test_a_capture_or_its_table_can_be_drawn(cap: Capture, view: str) -> None:
     [
         ("conversations", ("bytes on the wire",)),
         ("latency", ("seconds since 03:04:05.000 UTC on 2026-01-02", "round-trip time (ms)")),
+        ("exchange_ladder", ("seconds since 03:04:05.000 UTC on 2026-01-02", "len=1000")),
         ("latency_ecdf", ("(ms", "(%)")),
+        ("latency_heatmap", ("seconds since 03:04:05.000 UTC on 2026-01-02", "round-trip time (ms,")),
+        ("service_map", ("ms", "% again")),
         ("retransmissions", ("seconds since 03:04:05.000 UTC on 2026-01-02",)),
         ("throughput", ("seconds since", "Mbit/s in each 100 ms")),
         ("time_sequence", ("seconds since", "(bytes, relative)")),
+        ("where_time_went", ("seconds, summed over exchanges",)),
     ],
 )
 def test_axes_tell_their_units(cap: Capture, view: str, units: tuple[str, ...]) -> None:
@@ -91,7 +103,7 @@ def test_a_missing_column_is_named(cap: Capture, view: str) -> None:
         getattr(plot, view)(table_for(cap, view).drop(columns="dst"))
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", sorted({*VIEWS} - {*NAMELESS}))
 def test_names_from_outside_stay_text(cap: Capture, view: str) -> None:
     """Broken mathtext would end the drawing, whole mathtext would change the name."""
     hostile = [
@@ -103,19 +115,19 @@ def test_names_from_outside_stay_text(cap: Capture, view: str) -> None:
     assert r"\$x_1\$" in words(ax)
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", sorted({*VIEWS} - {*NAMELESS}))
 def test_the_captures_names_stand_for_addresses(cap: Capture, view: str) -> None:
     entry = NameEntry(
         address="198.18.0.2", name="checkout-7d9c5b8f6d-x2vlq-with-a-long-tail", namespace="shop"
     )
-    said = words(getattr(plot, view)(named(cap, Names([entry]))))
+    said = words(getattr(plot, view)(named(cap, Names([entry])))).replace("/\n", "/")
     assert "shop/checkout" in said
     assert "long-tail" in said
     assert "…" in said
     assert "198.18.0.2" not in said
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", sorted({*VIEWS} - {*NAMELESS}))
 def test_name_columns_stand_for_addresses(cap: Capture, view: str) -> None:
     table = table_for(cap, view).assign(src_name="frontend", dst_name="redis")
     said = words(getattr(plot, view)(table))
@@ -123,7 +135,7 @@ def test_name_columns_stand_for_addresses(cap: Capture, view: str) -> None:
     assert "198.18.0.2" not in said
 
 
-@pytest.mark.parametrize("view", [v for v in VIEWS if v != "time_sequence"])
+@pytest.mark.parametrize("view", sorted({*VIEWS} - {*OF_ONE_POINT}))
 def test_several_points_are_told_apart(cap: Capture, view: str) -> None:
     table = table_for(cap, view)
     both = pd.concat([table.assign(point="node-a"), table.assign(point="node-b")])

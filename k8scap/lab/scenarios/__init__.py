@@ -6,7 +6,17 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from k8scap.lab.catalogue import parts
-from k8scap.lab.scenarios import first
+from k8scap.lab.scenarios import (
+    applications,
+    artefacts,
+    connecting,
+    disorder,
+    established,
+    first,
+    names,
+    points,
+    servers,
+)
 from k8scap.lab.scenarios.scenario import Fault, Scenario, staged
 
 if TYPE_CHECKING:
@@ -14,7 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Fault", "Scenario", "draw"]
 
-_BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {**first.BUILDERS}
+_BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {
+    **applications.BUILDERS,
+    **artefacts.BUILDERS,
+    **connecting.BUILDERS,
+    **disorder.BUILDERS,
+    **established.BUILDERS,
+    **first.BUILDERS,
+    **names.BUILDERS,
+    **points.BUILDERS,
+    **servers.BUILDERS,
+}
 
 
 def draw(name: str, *, seed: int) -> Scenario:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from k8scap.parser.source import Source
 
-_FORMAT = ("-E", "separator=/t", "-E", "occurrence=a", "-E", "aggregator=,", "-E", "quote=n")
+_FORMAT = ("-E", "separator=/t", "-E", "occurrence=a", "-E", "quote=n")
 _NEAREST = 3
 _NUMBER = "frame.number"
 
@@ -27,11 +27,14 @@ def read_fields(
     *,
     where: str = "",
     decode_as: Mapping[str, str] | None = None,
+    preferences: Mapping[str, str] | None = None,
+    aggregator: str = ",",
 ) -> pd.DataFrame:
     """Wireshark fields of every frame that `where` lets pass, as Wireshark prints them.
 
     Returns one row a frame, indexed by `number`, one string column a field; several occurrences in one
-    frame are joined by commas, an absent field is NaN. Raises UsageError for a name that is no field.
+    frame are joined by the `aggregator`, an absent field is NaN. Raises UsageError for a name that is no
+    field.
     """
     import pandas as pd
 
@@ -40,10 +43,11 @@ def read_fields(
     asked = [
         name for name in names if name != _NUMBER
     ]  # tshark prints a field once, however often it is asked
-    output = ["-T", "fields", *_FORMAT, *(w for name in (_NUMBER, *asked) for w in ("-e", name))]
+    form = [*_FORMAT, "-E", f"aggregator={aggregator}"]
+    output = ["-T", "fields", *form, *(w for name in (_NUMBER, *asked) for w in ("-e", name))]
     run = Run()
     rows: list[list[str | None]] = []
-    argv = command(source.path, output, where=where, decode_as=decode_as)
+    argv = command(source.path, output, where=where, preferences=preferences, decode_as=decode_as)
     total = None if where else source.records
     with counting(total) as count, closing(lines(argv, run=run)) as printed:
         for block in printed:

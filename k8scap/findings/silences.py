@@ -1,0 +1,117 @@
+"""Connections on which one side went on sending, and the other never said anything again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k8scap.findings.flags import RST, has_any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from k8scap.findings.case import Case
+
+MIN_REPEATS = 2
+MIN_SECONDS = 1.0
+_NEVER_OPENED = ("S0", "REJ", "RSTOS0", "RSTRH", "SH", "SHR")
+_COLUMNS = ["stream", "src", "src_port", "dst", "dst_port", "service", "service_port", "since", "until",
+            "repeats", "bytes", "idle_s", "frames"]  # fmt: skip
+
+
+def silences(case: Case) -> pd.DataFrame:
+    """One row a connection whose one side (`dst`) left the other (`src`) without any answer, to the end.
+
+    Columns: stream, src, src_port (who went on), dst, dst_port (who fell silent), service, service_port (the
+    server), `since` and `until` (first and last unanswered frame), `repeats` (segments sent again, and
+    keep-alives), `bytes` (payload that nobody acknowledged), `idle_s` (silence of both before), `frames`.
+    Unanswered is what was repeated twice, over a second at the least, and without an answer to the end.
+    What did not arrive because of its size has a reason of its own.
+    """
+    import pandas as pd
+
+    rows = _unanswered(case)
+    if rows.empty:
+        return pd.DataFrame(columns=_COLUMNS)
+    own = rows.groupby("stream")
+    table = own.agg(
+        src=("src", "first"),
+        src_port=("src_port", "first"),
+        dst=("dst", "first"),
+        dst_port=("dst_port", "first"),
+        service=("service", "first"),
+        service_port=("service_port", "first"),
+        since=("time", "min"),
+        until=("time", "max"),
+        repeats=("again", "sum"),
+        bytes=("new", "sum"),
+        idle_s=("idle_s", "first"),
+        frames=("number", list),
+    ).reset_index()
+    lasted = (table["until"] - table["since"]).dt.total_seconds()
+    chosen: pd.DataFrame = table.loc[(table["repeats"] >= MIN_REPEATS) & (lasted >= MIN_SECONDS), _COLUMNS]
+    return chosen
+
+
+def _unanswered(case: Case) -> pd.DataFrame:
+    """Data and keep-alives after the last word of the other side, on connections with enough repeats."""
+    tcp, talks = case.tcp, case.tcp_conversations.drop_duplicates("stream")
+    again = _repeats(case)
+    known = talks[~talks["state"].isin(_NEVER_OPENED) & (talks["packets_received"] > 0)]
+    known = known[known["stream"].isin(_streams(case, again))]
+    streams = known[["stream", "dst", "dst_port"]].set_axis(["stream", "service", "service_port"], axis=1)
+    if streams.empty:
+        return streams
+    columns = ["time", "stream", "src", "src_port", "dst", "dst_port", "payload_length", "tcp_flags"]
+    rows = tcp.loc[tcp["stream"].isin(streams["stream"]), columns].reset_index()
+    rows["again"] = rows["number"].isin(again)
+    rows = rows.merge(streams, on="stream").sort_values("number", kind="stable")
+    rows = rows.astype({"src": "object", "dst": "object", "service": "object"})
+    side = rows["src"].astype(str) + " " + rows["src_port"].astype(str)
+    speaker = rows.assign(side=side)[~has_any(rows, RST)].groupby("stream")["side"].last()
+    rows["mine"] = side == rows["stream"].map(speaker)
+    heard = rows.loc[~rows["mine"]].groupby("stream")["number"].max()
+    after = rows[rows["mine"] & (rows["number"] > rows["stream"].map(heard).fillna(0))]
+    carries = (after["payload_length"].fillna(0) > 0) | after["again"]
+    after = after[carries & ~has_any(after, RST)]
+    return _with_idle(after.assign(new=after["payload_length"].fillna(0).where(~after["again"], 0)), rows)
+
+
+def _repeats(case: Case) -> list[int]:
+    """Frames that say something again: data whose size is not to blame, and keep-alives."""
+    events = case.retransmissions
+    data = set(events.loc[events["payload_length"] > 0, "number"]) - case.oversized
+    return sorted(data | set(case.tcp.index[case.tcp["keep_alive"]]))
+
+
+def _streams(case: Case, again: list[int]) -> npt.NDArray[np.int64]:
+    """The connections with enough repeats after one side's last word: few, and cheap to find."""
+    import numpy as np
+
+    tcp = case.tcp
+    stream, port, number = (_integers(values) for values in (tcp["stream"], tcp["src_port"], tcp.index))
+    repeated = np.isin(number, again)
+    wanted = np.isin(stream, np.unique(stream[repeated]))
+    stream, port, number, repeated = stream[wanted], port[wanted], number[wanted], repeated[wanted]
+    sides, last = np.unique((stream * 2**16 + port)[::-1], return_index=True)
+    word = number[::-1][last]
+    streams, first = np.unique(sides // 2**16, return_index=True)
+    quiet = np.minimum.reduceat(word, first) if len(first) else word
+    late = repeated & (number > quiet[np.searchsorted(streams, stream)])
+    there, count = np.unique(stream[late], return_counts=True)
+    return there[count >= MIN_REPEATS]
+
+
+def _integers(values: pd.Series | pd.Index) -> npt.NDArray[np.int64]:
+    import numpy as np
+
+    return values.to_numpy(dtype=np.int64, na_value=0)
+
+
+def _with_idle(after: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    first = after.groupby("stream")["number"].min()
+    earlier = rows[rows["number"] < rows["stream"].map(first)].groupby("stream")["time"].max()
+    began = after.groupby("stream")["time"].min()
+    idle = (began - earlier).dt.total_seconds()
+    return after.assign(idle_s=after["stream"].map(idle))

@@ -1,0 +1,136 @@
+"""Why SYNs are not answered: what names, evidence and checksums tell, the likeliest cause first."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
+
+from k8scap.findings.flags import is_first_syn
+from k8scap.model import delta
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    import pandas as pd
+
+    from k8scap.findings.case import Case
+    from k8scap.model import NameEntry
+
+EXHAUSTED_FLOWS = 64
+_POD_NETWORK = {4: 24, 6: 64}  # a node's share of the pods' network, in most clusters
+_NEVER = ("network-policy-drop", "stale-endpoint", "host-down", "missing-route")
+_FROM_OUTSIDE = ("snat-port-race", "conntrack-full", "listen-queue-overflow", "lossy-path")
+_FROM_INSIDE = ("listen-queue-overflow", "conntrack-full", "network-policy-drop", "lossy-path")
+_SOME_SILENT = ("stale-endpoint", "network-policy-drop", "conntrack-full", "listen-queue-overflow")
+
+
+def causes(case: Case, rows: pd.DataFrame, same: pd.DataFrame) -> tuple[str, ...]:
+    """For slow or silent attempts `rows` to one destination, among all attempts `same` to it."""
+    first = rows.iloc[0]
+    entry = case.names.entry(str(first["dst"]), first["start"])
+    never = bool(same["answered"].isna().all())
+    told = [
+        *(["hairpin"] if _to_itself(case, rows, entry) else []),
+        *(["vxlan-checksum"] if _bad_checksums(case, rows) else []),
+        *_by_evidence(case),
+        *(["stale-endpoint"] if never and _is_stale(case, first, entry) else []),
+        *(["host-down"] if never and _is_silent_host(case, first, entry) else []),
+    ]
+    if never:
+        return _ranked(told, _NEVER)
+    if rows["answered"].isna().all():
+        return _ranked(told, _SOME_SILENT)
+    inside = entry is not None and entry.kind in {"pod", "service", "node"}
+    if not inside and _at_once(rows, same) >= EXHAUSTED_FLOWS:
+        told.append("snat-exhaustion")
+    return _ranked(told, _FROM_INSIDE if inside else _FROM_OUTSIDE)
+
+
+def _ranked(told: Iterable[str], usual: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*told, *usual)))[:5]
+
+
+def _to_itself(case: Case, rows: pd.DataFrame, entry: NameEntry | None) -> bool:
+    """From a pod to its own Service (which its workload is named after), or to its own address."""
+    if (rows["src"] == rows["dst"]).all():
+        return True
+    if entry is None or entry.kind != "service":
+        return False
+    pairs = rows[["src", "start"]].drop_duplicates("src")
+    clients = [case.names.entry(src, start) for src, start in zip(pairs["src"], pairs["start"], strict=True)]
+    return all(client is not None and _is_backend(client, entry) for client in clients)
+
+
+def _is_backend(client: NameEntry, service: NameEntry) -> bool:
+    workload = client.workload.rpartition("/")[2]
+    return client.kind == "pod" and client.namespace == service.namespace and workload == service.name
+
+
+def _is_stale(case: Case, first: pd.Series, entry: NameEntry | None) -> bool:
+    """The pod that had the address was gone; or nobody has it, beside addresses that pods do have."""
+    if entry is not None:
+        return entry.kind == "pod" and entry.end is not None and _ended(entry.end, first["start"])
+    address = ip_address(str(first["dst"]))
+    network = ip_network(f"{address}/{_POD_NETWORK[address.version]}", strict=False)
+    return any(_is_within(e, network) for e in case.names.entries if e.kind == "pod")
+
+
+def _ended(end: datetime, time: pd.Timestamp) -> bool:
+    """A time without a zone is UTC."""
+    return bool((end if end.tzinfo else end.replace(tzinfo=UTC)) <= time)
+
+
+def _is_within(entry: NameEntry, network: object) -> bool:
+    try:
+        return ip_address(entry.address) in network  # type: ignore[operator]
+    except ValueError:  # a name from a file may have no address
+        return False
+
+
+def _is_silent_host(case: Case, first: pd.Series, entry: NameEntry | None) -> bool:
+    """A node, or a pod on one, from which nothing at all was captured."""
+    if entry is None or entry.kind not in {"node", "host"}:
+        return False
+    spoke = case.conversations[case.conversations["packets_received"] > 0]
+    return not (spoke["dst"].astype("object") == first["dst"]).any()
+
+
+def _bad_checksums(case: Case, rows: pd.DataFrame) -> bool:
+    """The repeated SYNs went into VXLAN with checksums that the receiver must refuse.
+
+    Where SYNs with such checksums were answered too, the sender's network card fills them in (offload).
+    """
+    if not {"tunnel", "transport_checksum_ok"} <= set(case.handshakes.columns):
+        return False
+    syns = case.handshakes[case.handshakes["tunnel"].notna()]
+    syns = syns[is_first_syn(syns)]
+    if syns.empty:
+        return False
+    wrong = syns["transport_checksum_ok"].eq(other=False).fillna(value=False).astype(bool)
+    wrong &= syns["tunnel"].astype("object").fillna("").astype(str).str.startswith("vxlan")
+    mine = syns["stream"].isin(rows["stream"])
+    attempts = case.attempts
+    at_once = attempts[attempts["answered"].notna() & (attempts["syns"] == 1)]
+    harmless = wrong & syns["stream"].isin(at_once["stream"])
+    return bool(mine.any()) and float(wrong[mine].mean()) > 0.5 and not harmless.any()
+
+
+def _by_evidence(case: Case) -> list[str]:
+    """What the captured host's conntrack has counted meanwhile."""
+    evidence = case.manifest.evidence if case.manifest else {}
+    counted = {"snat-port-race": ("insert_failed",), "conntrack-full": ("drop", "early_drop")}
+    return [
+        cause
+        for cause, names in counted.items()
+        if any((delta(evidence, f"conntrack.{name}") or 0) > 0 for name in names)
+    ]
+
+
+def _at_once(rows: pd.DataFrame, same: pd.DataFrame) -> int:
+    """How many connections to the destination were open at the least when a SYN got no answer."""
+    starts, ends = same["start"].sort_values(), same["end"].sort_values()
+    begun = starts.searchsorted(rows["start"], side="right")
+    ended = ends.searchsorted(rows["start"], side="left")
+    return int((begun - ended).min())

@@ -1,0 +1,1 @@
+"""Which conversations speak a protocol that Wireshark reads, which frames tell, and what they say."""

@@ -1,0 +1,1 @@
+"""What applications said: for each protocol, Wireshark's fields → requests and their answers."""
