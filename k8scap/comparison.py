@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from k8scap.errors import UsageError
@@ -164,10 +165,11 @@ _OTHER = {"after": "before", "before": "after"}
 
 
 def _interval(row: dict[str, Any]) -> str:
-    low, high = row["low"], row["high"]
-    if high != high:  # noqa: PLR0124 - NaN: the sample does not reach that far
-        return f"95 % interval from {low:+.3g}"
-    return f"95 % interval {low:+.3g} to {high:+.3g}"
+    """An end is missing where the sample does not reach that far."""
+    ends = [
+        f"{word} {row[end]:+.3g}" for word, end in (("from", "low"), ("to", "high")) if isfinite(row[end])
+    ]
+    return f"95 % interval {' '.join(ends)}" if ends else "too few for an interval"
 
 
 def _printable(text: str) -> str:

@@ -91,28 +91,25 @@ def is_same(found: Difference) -> bool:
 
 def row(metric: Metric, first: Sample, second: Sample, found: Difference | None, p: float) -> dict[str, Any]:
     """The numbers of one row; without `found`, those that can be told without it."""
-    scale = metric.scale
+    nan, scale = float("nan"), metric.scale
     sizes = [round(float(s.value.sum() if metric.kind == "rate" else s.total.sum())) for s in (first, second)]
-    values = [metric.plain(sample) * scale for sample in (first, second)]
-    numbers = {
-        "first": values[0],
-        "second": values[1],
-        "difference": values[1] - values[0],
-        "p": float("nan"),
-    }
-    numbers |= {
-        "low": float("nan"),
-        "high": float("nan"),
+    ends, low, high, verdict = [metric.plain(first), metric.plain(second)], nan, nan, "unknown"
+    if found is not None:
+        ends, low, high = [found.first.value, found.second.value], found.low, found.high
+        verdict = "changed" if differs(found, p) else "same" if is_same(found) else "unknown"
+    return {
+        "metric": metric.name,
+        "unit": metric.unit,
+        "verdict": verdict,
+        "first": ends[0] * scale,
+        "second": ends[1] * scale,
+        "difference": (ends[1] - ends[0]) * scale,
+        "low": low * scale,
+        "high": high * scale,
+        "p": p,
         "samples_first": sizes[0],
         "samples_second": sizes[1],
     }
-    verdict = "unknown"
-    if found is not None:
-        numbers |= {"first": found.first.value * scale, "second": found.second.value * scale}
-        numbers |= {"difference": found.value * scale, "low": found.low * scale, "high": found.high * scale}
-        numbers["p"] = p
-        verdict = "changed" if differs(found, p) else "same" if is_same(found) else "unknown"
-    return {"metric": metric.name, "unit": metric.unit, "verdict": verdict, **numbers}
 
 
 def compared(metric: Metric, first: Sample, second: Sample) -> Difference | None:

@@ -2,7 +2,8 @@
 
 The limits of a difference come from those of its two sides (MOVER: Newcombe 1998 for proportions; Zou and
 Donner 2008 for all): the same at every run, as nothing is drawn by lot. `p` is one minus the confidence at
-which these limits just touch zero, so that it never contradicts them.
+which these limits just touch zero, so that it never contradicts them; but of medians of few connections,
+which have no limits at high confidence, it is that of the connections' ranks.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from math import hypot, isfinite
 from typing import TYPE_CHECKING
 
+from k8scap.tables.estimates import Quantile
+from k8scap.tables.rank_sum import rank_sum
 from k8scap.tables.student import multiplier, two_sided
 
 if TYPE_CHECKING:
@@ -42,9 +45,18 @@ class Difference:
 def difference(first: Estimate, second: Estimate) -> Difference:
     df = min(first.df, second.df)
     low, high = _limits(first, second, multiplier(CONFIDENCE, df))
+    return Difference(first, second, second.value - first.value, low, high, _p(first, second, df))
+
+
+def _p(first: Estimate, second: Estimate, df: int) -> float:
+    if (
+        isinstance(first, Quantile)
+        and isinstance(second, Quantile)
+        and len(first.medians) * len(second.medians)
+    ):
+        return rank_sum(first.medians, second.medians)
     touching = _touching(first, second)
-    p = 1.0 if touching <= 0 else two_sided(touching, df)
-    return Difference(first, second, second.value - first.value, low, high, p)
+    return 1.0 if touching <= 0 else two_sided(touching, df)
 
 
 def _limits(first: Estimate, second: Estimate, c: float) -> tuple[float, float]:

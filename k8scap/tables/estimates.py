@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MIN_CLUSTERS = 5
 """Fewer connections do not tell how much connections differ, and one may speak for this part of them all."""
+RANKED = 20
+"""So few connections have no limits for a small p: of medians it then comes from the connections' ranks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,10 @@ class Estimate(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Quantile:
-    """The `q` quantile of sorted values; `size` is how many independent ones they are worth."""
+    """The `q` quantile of sorted values; `size` is how many independent ones they are worth.
+
+    `medians` are the connections' own, where it is the median and they are `RANKED` at the most; else empty.
+    """
 
     ordered: Floats
     q: float
@@ -68,6 +73,7 @@ class Quantile:
     samples: int
     size: float
     df: int
+    medians: Floats
 
     def limits(self, c: float) -> tuple[float, float]:
         """Infinite where the sample does not reach that far; what is measured here is never negative."""
@@ -119,7 +125,8 @@ def quantile(sample: Sample, q: float) -> Quantile | None:
     value = float(np.quantile(ordered, q))
     below = (even.value <= value).astype(np.float64)
     size, df = _worth(below, np.ones(len(even)), even.cluster, q)
-    return Quantile(ordered, q, value, len(sample), size, df)
+    medians = _medians(sample) if q == 0.5 else sample.value[:0]
+    return Quantile(ordered, q, value, len(sample), size, df, medians)
 
 
 def share(sample: Sample) -> Share | None:
@@ -161,6 +168,14 @@ def evened(sample: Sample) -> Sample | None:
     place = np.arange(int(kept.sum())) - np.repeat(np.cumsum(kept) - kept, kept)
     spread = (place * np.repeat(count, kept)) // np.repeat(kept, kept)
     return sample.take(order[np.repeat(start, kept) + spread])
+
+
+def _medians(sample: Sample) -> Floats:
+    import numpy as np
+
+    connections = np.unique(sample.cluster)
+    few = connections if len(connections) <= RANKED else connections[:0]
+    return np.array([np.median(sample.value[sample.cluster == each]) for each in few], dtype=np.float64)
 
 
 def _most(count: Ints) -> int:

@@ -10,6 +10,7 @@ import pytest
 
 from k8scap.tables.differences import binomial, difference, holm
 from k8scap.tables.estimates import Sample, quantile, share
+from k8scap.tables.rank_sum import rank_sum
 from k8scap.tables.student import multiplier, two_sided
 
 REPETITIONS = 400
@@ -114,3 +115,12 @@ def test_the_binomial_test_is_exact() -> None:
     assert binomial(0, 6, 0.5) == pytest.approx(2 / 64)
     assert binomial(3, 6, 0.5) == 1.0
     assert binomial(0, 5_000, 0.5) == 0.0
+
+
+def test_ranks_are_counted_exactly() -> None:
+    """Of the C(6, 3) = 20 orders of three and three one has all three below, one all above, and so on."""
+    low, high = np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])
+    assert rank_sum(low, high) == pytest.approx(2 / 20)
+    assert rank_sum(np.array([1.0, 2.0, 5.0]), np.array([4.0, 3.0, 6.0])) == pytest.approx(8 / 20)
+    assert rank_sum(np.arange(7.0), np.arange(7.0) + 7) == pytest.approx(2 / 3432)
+    assert rank_sum(low, low) == 1.0
