@@ -2,10 +2,11 @@
 
     python benchmarks/correlation.py [--seeds 20] [--scenario NAME]     (as root)
 
-Each run is captured at client and server; the server's clock is then set wrong by an offset and a drift that
-the seed draws. A row a run: by how much the offset is wrong in the middle of the capture, how much of that
-half of the path's asymmetry allows, the drift, true and as told, and of the packets that the link dropped how
-many are said to be lost on the right way, on the wrong one or not at all, and how many that it did not drop.
+Each run is captured at client and server; the server's clock is then set wrong by an offset and a drift
+that the seed draws. A row a run: by how much the offset is wrong, at the time for which it is told and at
+the worse end of the capture; half of the path's asymmetry, which comes on top; the drift, true and as told;
+and of the packets that the link dropped how many are said to be lost on the right way, on the wrong one or
+not at all, and how many that it did not drop.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--scenario", choices=SCENARIOS)
     arguments = parser.parse_args()
-    print("scenario         seed  offset_ms  wrong_us  half_us  drift_ppm          told  ", end="")
+    print("scenario         seed  offset_ms  wrong_us  ends_us  half_us  drift_ppm          told  ", end="")
     print("dropped  right  wrong  unsaid  false")
     rows = [
         measure(scenario, seed)
@@ -64,11 +65,17 @@ def measure(scenario: str, seed: int) -> dict[str, Any]:
         cap = k8scap.load(manifest)
         found = k8scap.correlate(cap)
         truth = two.truth_of(manifest)
-        lost, said = two.dropped(truth), two.called_lost(cap, found)
+        lost, said = two.dropped(truth), two.called(cap, found, "lost")
     clock = found.clocks.iloc[0]
-    wrong_us = clock["offset_ms"] * 1e3 - true_offset(clock["middle"].value) / 1e3
+    times = found.packets["time"]
+    ends_us = []
+    for time in (times.min(), times.max()):
+        told_us = clock["offset_ms"] * 1e3 + clock["drift_ppm"] * (time - clock["time"]).total_seconds()
+        ends_us.append(abs(told_us - true_offset(time.value) / 1e3))
+    wrong_us = clock["offset_ms"] * 1e3 - true_offset(clock["time"].value) / 1e3
     right = sum(said.get(packet) == way for packet, way in lost.items())
     row = {
+        "ends_us": max(ends_us),
         "wrong_us": wrong_us,
         "allowed_us": truth["parameters"].get("asymmetry_ms", 0) * 1e3 / 2,
         "dropped": len(lost),
@@ -79,12 +86,10 @@ def measure(scenario: str, seed: int) -> dict[str, Any]:
     }
     row["good"] = abs(wrong_us) <= row["allowed_us"] + SYMMETRIC_US
     told = f"{clock['drift_ppm']:.1f}±{clock['drift_error_ppm']:.1f}"
-    print(
-        f"{scenario:16} {seed:4}  {offset_ns / 1e6:9.3f}  {wrong_us:8.1f}  {row['allowed_us']:7.1f}  "
-        f"{drift * 1e6:9.1f}  {told:>12}  {row['dropped']:7}  {right:5}  {row['wrong']:5}  "
-        f"{row['unsaid']:6}  {row['false']:5}{'' if row['good'] else '  <-'}",
-        flush=True,
-    )
+    clocks = f"{offset_ns / 1e6:9.3f}  {wrong_us:8.1f}  {row['ends_us']:7.1f}  {row['allowed_us']:7.1f}"
+    counts = f"{row['dropped']:7}  {right:5}  {row['wrong']:5}  {row['unsaid']:6}  {row['false']:5}"
+    mark = "" if row["good"] else "  <-"
+    print(f"{scenario:16} {seed:4}  {clocks}  {drift * 1e6:9.1f}  {told:>12}  {counts}{mark}", flush=True)
     return row
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from k8scap import errors, lab, plot
     from k8scap.analysis import Capture, diagnose, load
+    from k8scap.comparison import Comparison, compare
     from k8scap.correlation import correlate
     from k8scap.html_report import report
     from k8scap.live import LiveCapture, capture, doctor, enter, watch
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Capture",
+    "Comparison",
     "Finding",
     "LiveCapture",
     "capture",
+    "compare",
     "correlate",
     "diagnose",
     "doctor",
@@ -34,6 +37,7 @@ __all__ = [
 
 _MODULES = {
     "analysis": ("Capture", "diagnose", "load"),
+    "comparison": ("Comparison", "compare"),
     "correlation": ("correlate",),
     "html_report": ("report",),
     "live": ("LiveCapture", "capture", "doctor", "enter", "watch"),

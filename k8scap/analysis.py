@@ -167,6 +167,13 @@ class Capture:
         return self.named(dialogues(self.packets, beginnings=self._beginnings, replay=self._replay))
 
     @cached_property
+    def hops(self) -> pd.DataFrame:
+        """One row a connection on `lo`, with the one outside that a sidecar made; see `tables.sidecar`."""
+        from k8scap.tables.sidecar import hops
+
+        return self.named(hops(self.packets, beginnings=self._beginnings))
+
+    @cached_property
     def lookups(self) -> pd.DataFrame:
         """One row a DNS query; see `tables.lookups`."""
         import pandas as pd
@@ -418,6 +425,7 @@ def diagnose(cap: Capture) -> list[Finding]:
             exchanges=cap.exchanges,
             lookups=cap.lookups,
             requests=cap.requests,
+            hops=cap.hops,
             quality=cap.quality,
             manifests=cap.manifests,
             names=cap.names,

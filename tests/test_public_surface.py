@@ -13,9 +13,11 @@ HEAVY = {"pandas", "numpy", "matplotlib", "docker", "kubernetes", "pyshark", "ji
 def test_the_public_names_are_exactly_these():
     assert k8scap.__all__ == [
         "Capture",
+        "Comparison",
         "Finding",
         "LiveCapture",
         "capture",
+        "compare",
         "correlate",
         "diagnose",
         "doctor",

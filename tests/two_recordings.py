@@ -79,7 +79,7 @@ def truth_of(manifest: Path) -> dict[str, Any]:
     return json.loads(manifest.with_name(f"{manifest.stem}.truth.json").read_text())
 
 
-def _identity(row: dict[str, Any]) -> tuple[Any, ...]:
+def identity(row: dict[str, Any]) -> tuple[Any, ...]:
     return (
         row["src"],
         row["src_port"],
@@ -94,18 +94,18 @@ def _identity(row: dict[str, Any]) -> tuple[Any, ...]:
 def dropped(truth: dict[str, Any]) -> dict[tuple[Any, ...], str]:
     """Each TCP packet that the link dropped between client and server, and where it was headed."""
     return {
-        _identity(row): row["direction"].removeprefix("to-")
+        identity(row): row["direction"].removeprefix("to-")
         for row in truth["packets"]
         if row["action"] == "drop" and {row["src"], row["dst"]} == BETWEEN
     }
 
 
-def called_lost(cap: k8scap.Capture, found: Any) -> dict[tuple[Any, ...], str]:
-    """The same, as correlating says it: packets called lost, and the point they did not reach."""
-    table = found.missing[found.missing["verdict"] == "lost"]
+def called(cap: k8scap.Capture, found: Any, verdict: str) -> dict[tuple[Any, ...], str]:
+    """The same, as correlating says it: packets with a verdict, and the point that they were headed to."""
+    table = found.missing[found.missing["verdict"] == verdict]
     answer = {}
     for point, rows in table.groupby("point", observed=True):
         frames = cap.packets[cap.packets["point"] == point].loc[rows["number"]]
         for place, frame in zip(rows["to_point"], frames.to_dict("records"), strict=True):
-            answer[_identity(frame)] = place
+            answer[identity(frame)] = place
     return answer

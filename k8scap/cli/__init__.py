@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from k8scap.cli import capturing, checking, comparing, compiling, reading
+from k8scap.cli import capturing, checking, comparing, compiling, correlating, reading
 from k8scap.cli.command import TARGETS
 from k8scap.errors import K8scapError
 
@@ -70,5 +70,6 @@ def build_parser() -> argparse.ArgumentParser:
     checking.add_commands(commands)
     reading.add_commands(commands)
     comparing.add_commands(commands)
+    correlating.add_commands(commands)
     compiling.add_commands(commands)
     return parser

@@ -1,51 +1,51 @@
-"""The command that compares capture points: correlate."""
+"""The command that compares two captures, or the pods, nodes … of one."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from k8scap.cli.command import add_command
-from k8scap.cli.reading import add_files, opened
+from k8scap.cli.reading import add_selection, opened
 
 if TYPE_CHECKING:
     import argparse
 
     from k8scap.cli.command import Commands
+    from k8scap.comparison import Comparison
 
-TABLES = ("packets", "missing", "connections", "clocks", "paths")
+MEANING = "what changed between two captures, or who in one differs from its kind"
 
 
 def add_commands(commands: Commands) -> None:
-    command = add_command(
-        commands,
-        "correlate",
-        run_correlate,
-        "the same packets at several points: delays, and where they were lost",
-    )
-    add_files(command)
+    command = add_command(commands, "compare", run_compare, MEANING)
+    command.add_argument("before", metavar="BEFORE", help="pcap or pcapng, gzip too; or a manifest")
+    command.add_argument("after", metavar="AFTER", nargs="?", help="the capture that it is compared with")
     command.add_argument(
-        "--table", choices=TABLES, help="one of its tables, in place of the summary; csv alone shows missing"
+        "--by",
+        choices=["pod", "workload", "node", "zone", "server"],
+        help="instead of AFTER: compare these with one another",
     )
+    add_selection(command)
     command.add_argument("--format", choices=["text", "csv", "json"], default="text")
-    command.add_argument("-o", "--output", metavar="OUT", help="default: stdout")
 
 
-def run_correlate(arguments: argparse.Namespace) -> int:
-    import json
-    from pathlib import Path
+def run_compare(arguments: argparse.Namespace) -> int:
+    from k8scap.comparison import compare
 
-    from k8scap.correlation import correlate
-    from k8scap.terminal import write_table
-
-    found = correlate(opened(arguments))
-    name = arguments.table or ("missing" if arguments.format == "csv" else "")
-    if name:
-        form = "table" if arguments.format == "text" else arguments.format
-        write_table(getattr(found, name), form=form, output=arguments.output)
-        return 0
-    text = json.dumps(found.to_dict(), indent=1) if arguments.format == "json" else repr(found)
-    if arguments.output:
-        Path(arguments.output).write_text(text + "\n", encoding="utf-8")
-    else:
-        print(text)
+    before = opened(arguments, arguments.before)
+    after = opened(arguments, arguments.after) if arguments.after else None
+    print_comparison(compare(before, after, by=arguments.by), form=arguments.format)
     return 0
+
+
+def print_comparison(found: Comparison, *, form: str) -> None:
+    from k8scap.terminal import as_text
+
+    if form == "json":
+        rows = json.loads(as_text(found.table, form="json", rows=None))
+        print(json.dumps({"summary": found.summary, "changes": found.changes, "table": rows}, indent=1))
+    elif form == "csv":
+        print(as_text(found.table, form="csv", rows=None), end="")
+    else:
+        print(found)

@@ -35,6 +35,11 @@ def add_commands(commands: Commands) -> None:
 
 def add_files(command: argparse.ArgumentParser) -> None:
     command.add_argument("files", nargs="+", metavar="FILE", help="pcap or pcapng, gzip too; or a manifest")
+    add_selection(command)
+
+
+def add_selection(command: argparse.ArgumentParser) -> None:
+    """Which frames, and who the addresses are."""
     command.add_argument("--where", default=None, metavar="FILTER", help="Wireshark's display filter")
     command.add_argument(
         "--names",
@@ -48,11 +53,12 @@ def add_files(command: argparse.ArgumentParser) -> None:
     )
 
 
-def opened(arguments: argparse.Namespace) -> Capture:
+def opened(arguments: argparse.Namespace, *files: str) -> Capture:
+    """The capture of `files`, or of all that were named, as its options say."""
     from k8scap.analysis import load
 
     between = tuple(arguments.between) if arguments.between else None
-    return load(*arguments.files, where=arguments.where, between=between, names=arguments.names)
+    return load(*(files or arguments.files), where=arguments.where, between=between, names=arguments.names)
 
 
 def add_table(commands: Commands, name: str, meaning: str) -> None:

@@ -41,7 +41,7 @@ _ROUNDS = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
-    """Two clocks: `offset_ns` is b's minus a's when a's shows `middle_ns`, `drift` how it grows.
+    """Two clocks: `offset_ns` is b's minus a's when a's shows `when_ns`, where it is known best; it drifts.
 
     `drift` is seconds a second (1e-6: 1 ppm), and wrong by `drift_error` at the most. `either_ns` is the most
     by which `offset_ns` may be wrong: half the fastest round trip between the points, were all of it one way.
@@ -51,7 +51,7 @@ class Clock:
     """
 
     offset_ns: float
-    middle_ns: int
+    when_ns: int
     drift: float
     drift_error: float
     either_ns: float
@@ -75,7 +75,7 @@ class Clock:
         return self._line(self.low_ns, time)
 
     def _line(self, in_the_middle: float, time: Ints) -> Floats:
-        return in_the_middle + self.drift * (time - self.middle_ns).astype("float64")
+        return in_the_middle + self.drift * (time - self.when_ns).astype("float64")
 
 
 def clock(time_a: Ints, time_b: Ints, towards_b: Ints) -> Clock | None:
@@ -97,11 +97,13 @@ def clock(time_a: Ints, time_b: Ints, towards_b: Ints) -> Clock | None:
     strip = _Strip((at[to_b], apart[to_b]), (at[to_a], apart[to_a]))
     few = min(to_b.sum(), to_a.sum()) < FEWEST
     drift, error = (0.0, STEEPEST) if few else _drift(strip)
-    high = float((apart[to_b] - drift * at[to_b]).min())
-    low = float((apart[to_a] - drift * at[to_a]).max())
+    above, below = apart[to_b] - drift * at[to_b], apart[to_a] - drift * at[to_a]
+    # between the two fastest packets the offset hangs least on the drift
+    best = float(at[to_b][above.argmin()] + at[to_a][below.argmax()]) / 2
+    high, low = float(above.min()) + drift * best, float(below.max()) + drift * best
     return Clock(
         offset_ns=(high + low) / 2,
-        middle_ns=middle,
+        when_ns=middle + int(best),
         drift=drift,
         drift_error=error,
         either_ns=max(high - low, 0.0) / 2,
@@ -119,7 +121,7 @@ def _one_way(apart: Floats, to_b: Bools, to_a: Bools, middle: int) -> Clock:
 
     edge = float(apart[to_b].min() if to_b.any() else apart[to_a].max())
     return Clock(
-        offset_ns=edge, middle_ns=middle, drift=0.0, drift_error=STEEPEST, either_ns=np.inf,
+        offset_ns=edge, when_ns=middle, drift=0.0, drift_error=STEEPEST, either_ns=np.inf,
         noise_ns=np.inf, to_b=int(to_b.sum()), to_a=int(to_a.sum()), low_ns=edge, high_ns=edge,
     )  # fmt: skip
 

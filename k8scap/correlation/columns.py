@@ -68,7 +68,7 @@ CLOCKS: tuple[Column, ...] = (
     Column("point_a", "category", "whose clock is taken for right"),
     Column("point_b", "category", "whose clock is compared with it"),
     Column("packets", "int64", "packets that both points have"),
-    Column("middle", "datetime64[ns, UTC]", "when the offset held, by a's clock", absent="NaT"),
+    Column("time", "datetime64[ns, UTC]", "when the offset is known best, by a's clock", absent="NaT"),
     Column("offset_ms", "float64", "b's clock minus a's, on a path as long either way", "ms", _NAN),
     Column("noise_ms", "float64", "what the offset may be wrong by on such a path", "ms", _NAN),
     Column("asymmetry_ms", "float64", "what it may be wrong by on any: half the fastest round trip between "

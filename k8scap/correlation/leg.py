@@ -27,13 +27,20 @@ SLACK_NS = 200_000
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """One capture point: its name, its packets, and what is known of its recording (see `View`)."""
+    """One capture point: its name, its packets, and what is known of its recording (see `View`).
+
+    `filter` is tcpdump's that it was captured with, None where nobody knows.
+    """
 
     name: str
     trace: Trace
     begin: int
     end: int
     dropped: int | None
+    filter: str | None
+
+    def view(self, side: Side) -> View:
+        return View(side, self.begin, self.end, self.dropped, unfiltered=self.filter == "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +83,7 @@ def leg(a: Point, b: Point) -> Leg:
         side_a, side_b, certain, arrival - way_a * SLACK_NS, towards_b=way_a, longest=spread + LINGER_NS
     )
     way = way_a[both.a]
-    views = (View(side_a, a.begin, a.end, a.dropped), View(side_b, b.begin, b.end, b.dropped))
+    views = a.view(side_a), b.view(side_b)
     from_a = Meeting(both.a, both.b, way_of_group, arrival, spread)
     way_b = -_way(side_b, np.arange(len(b.trace)), way_of_group)
     from_b = Meeting(both.b, both.a, -way_of_group, _at_a(b.trace.time, way_b, found), spread)

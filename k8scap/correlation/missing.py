@@ -36,18 +36,19 @@ REASONS = (
     "the other point shows nothing of this conversation",
     "which way it went is not known",
     "this capture dropped packets",
+    "the other point shows nothing that goes this way",
 )
 (BEFORE, CAME_AGAIN, ACKNOWLEDGED, FURTHER_ON, BEHIND, MADE, CUT, AGAIN, OUTSIDE, ELSEWHERE, NO_WAY,
- DROPPED) = range(len(REASONS))  # fmt: skip
+ DROPPED, ONE_SIDED) = range(len(REASONS))  # fmt: skip
 LOST, NOT_CAPTURED, MADE_BETWEEN, RESEGMENTED, DUPLICATE, NOT_JUDGED = range(len(VERDICTS))
 
 _VERDICT_OF = (
     LOST, LOST, NOT_CAPTURED, NOT_CAPTURED, NOT_CAPTURED, MADE_BETWEEN, RESEGMENTED, DUPLICATE, NOT_JUDGED,
-    NOT_JUDGED, NOT_JUDGED, NOT_JUDGED,
+    NOT_JUDGED, NOT_JUDGED, NOT_JUDGED, NOT_JUDGED,
 )  # fmt: skip
 PROVEN, LIKELY, PLAUSIBLE = 0.99, 0.95, 0.8
 """Confidence: by bytes that came again or were acknowledged; by captures that dropped nothing; otherwise."""
-_CONFIDENCE = (LIKELY, PROVEN, PROVEN, PROVEN, LIKELY, PLAUSIBLE, LIKELY, LIKELY, 0.0, 0.0, 0.0, 0.0)
+_CONFIDENCE = (LIKELY, PROVEN, PROVEN, PROVEN, LIKELY, PLAUSIBLE, LIKELY, LIKELY, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +56,14 @@ class View:
     """One of a pair's points, as the other's missing packets are judged.
 
     `begin` and `end` are the nanoseconds, by its own clock, between which it recorded all it saw; `dropped`
-    how many packets its capture dropped (None: nobody knows).
+    how many packets its capture dropped (None: nobody knows); `unfiltered`, that no filter left any out.
     """
 
     side: Side
     begin: int
     end: int
     dropped: int | None
+    unfiltered: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +121,8 @@ def missing(here: View, there: View, meeting: Meeting) -> Missing:
     reason[way == 0] = NO_WAY
     reason[elsewhere] = ELSEWHERE
     sent = np.flatnonzero(way > 0)
-    reason[sent] = _downstream(here, there, meeting, rows[sent])
+    passes = there.unfiltered or bool((_signed(here.side, meeting.mine, meeting.way_of_group) > 0).any())
+    reason[sent] = _downstream(here, there, meeting, rows[sent]) if passes else ONE_SIDED
     for holds, instead in _exceptions(here, there, meeting, rows):
         reason[holds] = instead
     confidence = confidence_of[reason]
@@ -180,16 +183,31 @@ def _downstream(here: View, there: View, meeting: Meeting, rows: Ints) -> Ints:
     """Lost on the way, or by the capture behind: by when its bytes were shown there, and acknowledged."""
     import numpy as np
 
+    trace, arrival = here.side.trace, meeting.arrival[rows]
     segments = bytes_shown.absent(here.side, there.side, rows, meeting.mine, meeting.theirs)
     shown = bytes_shown.first_shown(there.side, segments)
     told = bytes_shown.acknowledged(there.side, segments)
-    carries = here.side.trace.end[rows] > here.side.trace.seq[rows]
-    never = bytes_shown.NEVER
+    carries = trace.end[rows] > trace.seq[rows]
+    known = carries & (told != bytes_shown.NEVER)
+    came_again = carries & (shown != bytes_shown.NEVER) & (arrival <= shown) & (shown <= told)
+    arrived = _last_copies(here.side, rows, known & (told < shown) & (arrival <= told))
     nothing = DROPPED if there.dropped else BEFORE
-    came_again = carries & (shown != never) & (shown <= told) & (shown >= meeting.arrival[rows])
-    return np.where(
-        carries & (told != never) & (told < shown), ACKNOWLEDGED, np.where(came_again, CAME_AGAIN, nothing)
-    )
+    return np.where(arrived, ACKNOWLEDGED, np.where(came_again, CAME_AGAIN, nothing))
+
+
+def _last_copies(side: Side, rows: Ints, chosen: Bools) -> Bools:
+    """Of the chosen rows with the same first byte the last one: one copy arrived, and then none was sent."""
+    import numpy as np
+
+    trace = side.trace
+    keep = np.flatnonzero(chosen)
+    first_byte = digest(trace.conversation[rows[keep]], trace.forward[rows[keep]], trace.seq[rows[keep]])
+    order = np.lexsort((trace.time[rows[keep]], first_byte))
+    last = np.ones(len(order), dtype=bool)
+    last[:-1] = first_byte[order][1:] != first_byte[order][:-1]
+    answer = np.zeros(len(rows), dtype=bool)
+    answer[keep[order[last]]] = True
+    return answer
 
 
 def _resegmented(here: Side, there: Side, meeting: Meeting, rows: Ints) -> Bools:

@@ -79,7 +79,8 @@ def _point(name: str, recording: Recording, packets: pd.DataFrame, addresses: pd
     found = trace(packets, lambda rows: _heads(recording, rows), addresses)
     begin, end = _recorded(packets, recording.manifest)
     dropped = recording.manifest.counters.dropped if recording.manifest else None
-    return Point(name, found, begin, end, dropped)
+    used = recording.manifest.effective_filter if recording.manifest else None
+    return Point(name, found, begin, end, dropped, used)
 
 
 def _recorded(packets: pd.DataFrame, manifest: Manifest | None) -> tuple[int, int]:

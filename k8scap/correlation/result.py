@@ -99,6 +99,9 @@ class Correlation:
             if row["packets"]:
                 yield from _of_clock(row)
         yield from self._of_missing()
+        filters = {point.name: point.filter for leg in self._legs for point in (leg.a, leg.b) if point.filter}
+        for name, used in filters.items():
+            yield f"{name} was captured with the filter {used!r}: what it left out there may look lost."
 
     def _of_missing(self) -> Iterator[str]:
         from k8scap.correlation.missing import VERDICTS
@@ -126,13 +129,13 @@ def _of_path(row: Mapping[Any, Any]) -> str:
 
 def _of_clock(row: Mapping[Any, Any]) -> Iterator[str]:
     a, b = row["point_a"], row["point_b"]
-    if row["middle"] is None or row["middle"] != row["middle"]:
+    if row["time"] is None or row["time"] != row["time"]:
         yield f"Which way packets pass {a} and {b} cannot be told, nor how far apart their clocks are."
         return
     if row["offset_ms"] != row["offset_ms"]:
         yield (
-            f"How far apart the clocks of {a} and {b} are cannot be told: packets passed in one direction "
-            "only. Delays are counted from the fastest packet's."
+            f"How far apart the clocks of {a} and {b} are cannot be told: packets went one way only. "
+            "Delays are counted from the fastest packet's."
         )
         return
     way = "ahead of" if row["offset_ms"] >= 0 else "behind"

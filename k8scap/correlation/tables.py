@@ -132,7 +132,7 @@ def clocks(legs: Sequence[Leg], points: Sequence[str]) -> pd.DataFrame:
         return {
             **_constant(leg, 1, points),
             "packets": np.array([len(leg.matches)]),
-            "middle": np.array([found.middle_ns if found else ABSENT]),
+            "time": np.array([found.when_ns if found else ABSENT]),
             "stepped": np.array([bool(found and found.stepped)]),
             **{name: np.array([value]) for name, value in values.items()},
         }

@@ -53,14 +53,13 @@ def _by_time(a: Side, b: Side, matches: Matches, groups: int) -> Ints:
 
 
 def _by_senders(a: Side, matches: Matches, way: Ints, groups: int) -> Ints:
-    """By what is known of others from, or to, the same address as a saw it."""
+    """By what is known of others from, or to, the same addresses as a saw them."""
     import numpy as np
 
-    first, behind = a.trace, near_side(a, matches.a, way)
-    group, forward = a.group[matches.a], a.forward[matches.a]
-    sender, receiver = first.sender[matches.a], first.receiver[matches.a]
-    guess = np.sign(behind[sender] - behind[receiver])
-    return _sign_of_sum(group, np.where(forward, guess, -guess), groups)
+    near = near_side(a, matches.a, way)
+    rows = np.flatnonzero(a.group >= 0)
+    guess = np.sign(near[a.trace.sender[rows]] - near[a.trace.receiver[rows]])
+    return _sign_of_sum(a.group[rows], np.where(a.forward[rows], guess, -guess), groups)
 
 
 def near_side(side: Side, rows: Ints, way: Ints) -> Ints:

@@ -23,6 +23,7 @@ from k8scap.findings.listen_queue_overflow import listen_queue_overflow
 from k8scap.findings.mtu_black_hole import mtu_black_hole
 from k8scap.findings.packet_loss import packet_loss
 from k8scap.findings.reordering import reordering
+from k8scap.findings.slow_proxy import slow_proxy
 from k8scap.findings.slow_reader import slow_reader
 from k8scap.findings.slow_server import slow_server
 from k8scap.findings.super_packets import super_packets
@@ -52,6 +53,7 @@ RULES: tuple[Callable[[Case], list[Finding]], ...] = (
     delayed_ack,
     reordering,
     duplicate_packets,
+    slow_proxy,
     bad_checksums,
     checksum_offload,
     duplicate_capture,

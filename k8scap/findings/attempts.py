@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from k8scap.findings.flags import ACK, SYN, has_any
+from k8scap.findings.flags import ACK, has_any
 from k8scap.findings.icmp import unreachable
 
 if TYPE_CHECKING:
@@ -15,23 +15,35 @@ if TYPE_CHECKING:
 SILENT_SECONDS = 0.2
 """What a SYN waits before it is sent again is no shorter on any system (RFC 6298: 1 s)."""
 
-_OF_CONVERSATION = ["stream", "src", "src_port", "dst", "dst_port", "start", "end", "state", "connect_ms"]
+_OF_CONVERSATION = [
+    "stream",
+    "src",
+    "src_port",
+    "dst",
+    "dst_port",
+    "start",
+    "end",
+    "state",
+    "connect_ms",
+    "handshake_rtt_ms",
+]
 
 
 def attempts(case: Case) -> pd.DataFrame:
     """The TCP conversations whose first SYN was captured, by stream.
 
-    Columns: stream, src, dst (object), src_port, dst_port, start, end, state, connect_ms and handshake_rtt_ms
-    of the conversations table; `asked` (time of the first SYN), `asked_last` (of the last one before any
-    answer), `syns` (how many of them), `answered` (time of the first SYN-ACK, NaT), `told` (bool: ICMP
-    refused it), `late_ms` (float64: what connecting took beyond the round trip; NaN: it did not connect).
+    Columns: stream, src, dst (object), src_port, dst_port, start, end, state, connect_ms, handshake_rtt_ms
+    (and dst_name, where there are names) of the conversations table; `asked` (time of the first SYN),
+    `asked_last` (of the last one before any answer), `syns` (how many of them), `answered` (time of the first
+    SYN-ACK, NaT), `told` (bool: ICMP refused it), `late_ms` (float64: what connecting took beyond the round
+    trip; NaN: it did not connect).
     """
-    tcp = case.tcp
-    opening = tcp.loc[has_any(tcp, SYN), ["time", "stream", "tcp_flags"]]
+    opening = case.handshakes[["time", "stream", "tcp_flags"]]
     is_answer = has_any(opening, ACK)
     asked = opening[~is_answer].groupby("stream")["time"].min().rename("asked")
     answered = opening[is_answer].groupby("stream")["time"].min().rename("answered")
-    rows = case.tcp_conversations[[*_OF_CONVERSATION, "handshake_rtt_ms"]]
+    table = case.tcp_conversations
+    rows = table[[*_OF_CONVERSATION, *(name for name in ("dst_name",) if name in table)]]
     rows = rows.astype({"src": "object", "dst": "object", "state": "object"})
     rows = rows.join(asked, on="stream").join(answered, on="stream").dropna(subset="asked")
     rows = rows.join(_repeats(case, opening[~is_answer], answered), on="stream").reset_index(drop=True)

@@ -23,6 +23,7 @@ PACKET_COLUMNS = (
     *("keep_alive", "zero_window", "zero_window_probe", "window_full"),
 )
 """What the rules ask of the packets table."""
+_OF_HANDSHAKES = ("time", "stream", "tcp_flags", "tunnel", "transport_checksum_ok")
 
 _TABLES = (
     *("packets", "conversations", "round_trips", "retransmissions", "reorderings", "duplicates"),
@@ -34,7 +35,8 @@ _TABLES = (
 class Case:
     """The tables of a capture (the columns of `schema` and `k8scap.tables`), its quality and names.
 
-    Frame and stream numbers count within one capture point, so a rule works on the case `at` one point.
+    `hops` is None where nobody looked for sidecars. Frame and stream numbers count within one capture
+    point, so a rule works on the case `at` one point.
     """
 
     packets: pd.DataFrame
@@ -49,8 +51,9 @@ class Case:
     quality: Quality
     manifests: tuple[Manifest, ...]
     names: Names
+    hops: pd.DataFrame | None = None
 
-    @property
+    @cached_property
     def points(self) -> tuple[str, ...]:
         """The capture points, in the order of their first frame; those of the manifests where none came."""
         seen = tuple(str(p) for p in self.packets["point"].dropna().unique())
@@ -59,6 +62,8 @@ class Case:
     def at(self, point: str) -> Case:
         """The same, of one capture point only, with that point's quality."""
         here: dict[str, Any] = {name: _at(getattr(self, name), point) for name in _TABLES}
+        if self.hops is not None:
+            here["hops"] = _at(self.hops, point)
         manifests = tuple(m for m in self.manifests if m.point == point)
         if len(self.points) > 1:
             here["quality"] = quality(here["packets"], manifests=manifests, cut_off=self.quality.cut_off)
@@ -84,6 +89,15 @@ class Case:
         return last
 
     @cached_property
+    def behind_proxies(self) -> frozenset[int]:
+        """Streams whose waits hold a sidecar's; on the other side of it the server's own are seen."""
+        if self.hops is None:
+            return frozenset()
+        joined = self.hops[self.hops["outer_stream"].notna()]
+        near = joined["inner_stream"].where(joined["role"] == "egress", joined["outer_stream"])
+        return frozenset(int(stream) for stream in near)
+
+    @cached_property
     def tcp(self) -> pd.DataFrame:
         """The TCP frames that take part in a conversation."""
         packets = self.packets
@@ -93,6 +107,14 @@ class Case:
     def tcp_conversations(self) -> pd.DataFrame:
         """The conversations table's TCP rows."""
         return self.conversations[self.conversations["protocol"] == "TCP"]
+
+    @cached_property
+    def handshakes(self) -> pd.DataFrame:
+        """The TCP frames with SYN, in the columns that tell of them."""
+        from k8scap.findings.flags import SYN, has_any
+
+        columns = [name for name in _OF_HANDSHAKES if name in self.tcp]
+        return self.tcp.loc[has_any(self.tcp, SYN), columns]
 
     @cached_property
     def attempts(self) -> pd.DataFrame:
@@ -107,6 +129,20 @@ class Case:
         from k8scap.findings.listen_queue import held_up
 
         return held_up(self)
+
+    @cached_property
+    def oversized(self) -> frozenset[int]:
+        """The frames that repeat something because of its size; see `findings.oversized`."""
+        from k8scap.findings.oversized import claimed
+
+        return frozenset(claimed(self))
+
+    @cached_property
+    def silences(self) -> pd.DataFrame:
+        """The connections on which one side fell silent for good; see `findings.silences`."""
+        from k8scap.findings.silences import silences
+
+        return silences(self)
 
     def host(self, address: object, *, time: datetime | None = None) -> str:
         return endpoint(self.names, address, time=time)

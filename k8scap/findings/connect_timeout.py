@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from k8scap.findings.attempts import SILENT_SECONDS, answered_late, milliseconds, never_answered
 from k8scap.findings.evidence import address_filter, display_filter
-from k8scap.findings.flags import SYN, has_any
-from k8scap.findings.groups import largest, like, many_more
+from k8scap.findings.groups import finder, largest, many_more
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.silent_causes import EXHAUSTED_FLOWS, causes
 from k8scap.findings.steps import endpoints_of, in_kubernetes, inside, policies_of, whose
@@ -52,7 +51,8 @@ def connect_timeout(case: Case) -> list[Finding]:
         return [ruled_out(RULE, case, title=title, total=len(attempts), thresholds=THRESHOLDS)]
     syns = _syns(case, slow)
     groups, rest = largest(slow, _DESTINATION)
-    return [_finding(case, group, attempts, syns) for group in groups] + many_more(
+    same = finder(attempts, _DESTINATION)
+    return [_finding(case, group, same(group.iloc[0]), syns) for group in groups] + many_more(
         RULE,
         case,
         rest,
@@ -117,14 +117,12 @@ def _explained(lost: int, expected: float) -> bool:
 
 def _syns(case: Case, slow: pd.DataFrame) -> pd.DataFrame:
     """The frames with SYN of these attempts: their requests, and the answers that came."""
-    opening = case.tcp[has_any(case.tcp, SYN)]
-    return opening[opening["stream"].isin(slow["stream"])]
+    return case.handshakes[case.handshakes["stream"].isin(slow["stream"])]
 
 
-def _finding(case: Case, slow: pd.DataFrame, attempts: pd.DataFrame, syns: pd.DataFrame) -> Finding:
+def _finding(case: Case, slow: pd.DataFrame, same: pd.DataFrame, syns: pd.DataFrame) -> Finding:
     first = slow.iloc[0]
     address, port = str(first["dst"]), int(first["dst_port"])
-    same = like(attempts, first, _DESTINATION)
     sent = syns[syns["stream"].isin(slow["stream"])]
     destination = case.endpoint(address, port, time=first["start"])
     otherwise = f"{address_filter('addr', address)} && tcp.port == {port} && tcp.flags.syn == 1"

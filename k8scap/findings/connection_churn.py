@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from k8scap.findings.attempts import milliseconds
 from k8scap.findings.evidence import address_filter, display_filter
-from k8scap.findings.groups import largest, like, many_more
+from k8scap.findings.groups import finder, largest, many_more
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.steps import in_pod, inside
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
@@ -48,16 +48,18 @@ def connection_churn(case: Case) -> list[Finding]:
     if many.empty:
         title = f"{len(short):,} of {len(asked):,} connections had a single request, few to any one server"
         return [ruled_out(RULE, case, title=title, total=len(asked), thresholds=THRESHOLDS)]
-    costly = _costs(many)
-    groups, rest = largest(many[costly], _DESTINATION)
-    cheap, _ = largest(many[~costly], _DESTINATION)  # info: those past the largest need no word
-    return [_finding(case, group, asked) for group in groups + cheap] + many_more(
+    many = many.assign(costs=_costs(many))
+    groups, rest = largest(many[many["costs"]], _DESTINATION)
+    if not groups:  # one is told as info; the others need no word
+        groups = largest(many, _DESTINATION)[0][:1]
+    same = finder(asked, _DESTINATION)
+    return [_finding(case, group, len(same(group.iloc[0]))) for group in groups] + many_more(
         RULE,
         case,
         rest,
         keys=_DESTINATION,
         deed="servers had a connection for each request",
-        times=("begin", "connected"),
+        times=("dialled", "connected"),
         frames=rest["request_frame"],
         thresholds=THRESHOLDS,
     )
@@ -66,9 +68,9 @@ def connection_churn(case: Case) -> list[Finding]:
 def _first_requests(case: Case) -> pd.DataFrame:
     """The first exchange of each connection whose SYN was captured and whose request was answered.
 
-    Adds `connected` (when the request could be sent), `setup_s` and `wall_s` (TCP's and TLS's handshakes, and
-    all until the answer's end, without the waits of lost SYNs) and `alone` (the connection was closed after
-    this one exchange).
+    Adds `dialled` (when the SYN that was answered left), `connected` (when the request could be sent),
+    `setup_s` and `wall_s` (TCP's and TLS's handshakes, and all until the answer's end, without the waits of
+    lost SYNs) and `alone` (the connection was closed after this one exchange).
     """
     conversations = case.tcp_conversations
     rows = case.exchanges[case.exchanges["response_end"].notna()]
@@ -81,7 +83,8 @@ def _first_requests(case: Case) -> pd.DataFrame:
     setup = rows["connect_ms"].fillna(0.0) + rows["tls_ms"].fillna(0.0)
     retry = rows["syn_retry_ms"].fillna(0.0)
     return rows.assign(
-        connected=rows["begin"] + milliseconds(setup + retry),
+        dialled=rows["begin"] + milliseconds(retry),
+        connected=rows["begin"] + milliseconds(retry + setup),
         setup_s=setup / 1000.0,
         wall_s=(rows["wall_ms"] - retry) / 1000.0,
     )
@@ -89,44 +92,42 @@ def _first_requests(case: Case) -> pd.DataFrame:
 
 def _costs(many: pd.DataFrame) -> pd.Series:
     """Rows of those servers where connecting costs something: a share of each request, and of the time."""
-    import pandas as pd
-
-    costs = pd.Series(data=False, index=many.index)
-    for _, rows in many.groupby(_DESTINATION):
-        setup = rows["setup_s"].sum()
-        span = (rows["response_end"].max() - rows["begin"].min()).total_seconds()
-        connecting = union_seconds(rows["begin"], rows["connected"])
-        costs[rows.index] = (
-            setup >= max(WARNING_SECONDS, WARNING_SHARE * rows["wall_s"].sum())
-            and connecting >= BUSY_SHARE * span
-        )
+    places = many.groupby(_DESTINATION)
+    setup = places["setup_s"].transform("sum")
+    seconds = (places["response_end"].transform("max") - places["begin"].transform("min")).dt.total_seconds()
+    each = (setup >= WARNING_SECONDS) & (setup >= WARNING_SHARE * places["wall_s"].transform("sum"))
+    dear = many[each & (setup >= BUSY_SHARE * seconds)]  # a sum is never less than the union
+    busy = [
+        rows.index
+        for _, rows in dear.groupby(_DESTINATION)
+        if union_seconds(rows["dialled"], rows["connected"]) >= BUSY_SHARE * seconds[rows.index[0]]
+    ]
+    costs: pd.Series = each & many.index.isin([row for rows in busy for row in rows])
     return costs
 
 
-def _finding(case: Case, rows: pd.DataFrame, asked: pd.DataFrame) -> Finding:
+def _finding(case: Case, rows: pd.DataFrame, total: int) -> Finding:
     first = rows.iloc[0]
     address, port = str(first["dst"]), int(first["dst_port"])
-    same = like(asked, first, _DESTINATION)
     share = rows["setup_s"].sum() / max(rows["wall_s"].sum(), 1e-9)
     destination = case.endpoint(address, port, time=first["begin"])
-    costs = bool(_costs(rows).all())
     title = (
-        f"{len(rows):,} of {len(same):,} connections to {destination} were made for one request each: "
+        f"{len(rows):,} of {total:,} connections to {destination} were made for one request each: "
         f"{share:.0%} of their time went into connecting"
     )
     return found(
         RULE,
         case,
         title=title,
-        severity="warning" if costs else "info",
+        severity="warning" if rows["costs"].all() else "info",
         certainty=0.95,
         consistent_with=("no-keep-alive", "no-connection-pool", "server-closes-connections"),
         source=case.clients(rows["src"], time=first["begin"]),
         destination=destination,
         span=(rows["begin"].min(), rows["response_end"].max()),
         affected=len(rows),
-        total=len(same),
-        seconds_lost=union_seconds(rows["begin"], rows["connected"]),
+        total=total,
+        seconds_lost=union_seconds(rows["dialled"], rows["connected"]),
         thresholds=THRESHOLDS,
         frames=rows["request_frame"],
         display_filter=display_filter(

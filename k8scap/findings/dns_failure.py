@@ -49,9 +49,10 @@ def dns_failure(case: Case) -> list[Finding]:
         why = f" (the capture filter was: {case.filter})" if case.filter else ""
         reason = f"no DNS lookup that was answered was captured{why}"
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
-    rows = _with_end(answered.astype({"src": "object", "dst": "object"}))
-    failed = rows[rows["rcode"].isin(list(_SAID))]
-    if failed.empty:
+    rows = answered.astype({"src": "object", "dst": "object"})
+    failing = rows["rcode"].isin(list(_SAID))
+    failed = _with_end(rows[rows["query"].isin(rows.loc[failing, "query"].unique())])
+    if not failing.any():
         title = f"none of {len(rows):,} answers to lookups was a failure or a refusal"
         return [ruled_out(RULE, case, title=title, total=len(rows), thresholds=THRESHOLDS)]
     groups, rest = largest(failed, _RESOLVER)
@@ -68,7 +69,7 @@ def dns_failure(case: Case) -> list[Finding]:
 
 
 def _with_end(answered: pd.DataFrame) -> pd.DataFrame:
-    """Adds `settled` (bool: within a second the client knew, from whomever) and `until` (it cost time)."""
+    """The failures, with `settled` (bool: within a second the client knew, from whomever) and `until`."""
     import pandas as pd
 
     rows = answered.sort_values("time", kind="stable").reset_index(drop=True)
@@ -78,7 +79,7 @@ def _with_end(answered: pd.DataFrame) -> pd.DataFrame:
     later = later.groupby([rows[c] for c in _QUESTION], dropna=False).bfill()
     rows["settled"] = later - rows["time"] <= pd.Timedelta(seconds=SETTLED_SECONDS)
     rows["until"] = rows["until"].where(~rows["settled"], later)
-    return rows
+    return rows[rows["rcode"].isin(list(_SAID))]
 
 
 def _finding(case: Case, rows: pd.DataFrame, failed: pd.DataFrame) -> Finding:

@@ -10,7 +10,7 @@ from k8scap.findings.steps import all_conversations
 from k8scap.findings.verdict import found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import pandas as pd
 
@@ -35,6 +35,13 @@ def like(rows: pd.DataFrame, first: pd.Series, keys: list[str]) -> pd.DataFrame:
     for key in _with_names(rows, keys):
         rows = rows[rows[key] == first[key]]
     return rows
+
+
+def finder(rows: pd.DataFrame, keys: list[str]) -> Callable[[pd.Series], pd.DataFrame]:
+    """`like` for many groups of the same `rows`: each is found without looking at all rows again."""
+    names = _with_names(rows, keys)
+    places: Mapping[Any, Any] = rows.groupby(names, observed=True).indices
+    return lambda first: rows.take(places.get(tuple(first[name] for name in names), []))
 
 
 def _with_names(rows: pd.DataFrame, keys: list[str]) -> list[str]:

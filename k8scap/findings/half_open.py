@@ -8,7 +8,7 @@ from k8scap.findings.changes import changed_hands
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.groups import largest, many_more
 from k8scap.findings.intervals import union_seconds
-from k8scap.findings.silences import MIN_REPEATS, MIN_SECONDS, silences
+from k8scap.findings.silences import MIN_REPEATS, MIN_SECONDS
 from k8scap.findings.steps import in_kubernetes, inside, whose
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
 
@@ -31,7 +31,7 @@ def half_open(case: Case) -> list[Finding]:
     total = int((case.tcp_conversations["packets_received"] > 0).sum())
     if not total:
         return [not_judged(RULE, case, reason="no TCP connection was answered", thresholds=THRESHOLDS)]
-    silent = silences(case)
+    silent = case.silences
     if len(silent) and (reason := one_direction(case)):
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=total)]
     groups, rest = largest(silent, _SILENT)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from k8scap.findings.attempts import SILENT_SECONDS
 from k8scap.findings.evidence import address_filter, display_filter
-from k8scap.findings.groups import largest, like, many_more
+from k8scap.findings.groups import finder, largest, many_more
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.listen_queue import NEAR_SHARE, SAME_NODE_MS, overflows
 from k8scap.findings.steps import in_pod, inside
@@ -47,7 +47,8 @@ def listen_queue_overflow(case: Case) -> list[Finding]:
     rows = rows.assign(until=rows["resumed"].fillna(rows["end"]))
     frames = _frames(case, rows)
     groups, rest = largest(rows, _DESTINATION)
-    return [_finding(case, group, attempts, frames) for group in groups] + many_more(
+    same = finder(attempts, _DESTINATION)
+    return [_finding(case, group, same(group.iloc[0]), frames) for group in groups] + many_more(
         RULE,
         case,
         rest,
@@ -71,15 +72,14 @@ def _nothing(case: Case, attempts: pd.DataFrame) -> Finding:
 
 def _frames(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
     """What these connections sent until the server spoke."""
-    tcp = case.tcp[case.tcp["stream"].isin(rows["stream"])]
-    until = tcp["stream"].map(rows.set_index("stream")["until"])
+    tcp = case.tcp.loc[case.tcp["stream"].isin(rows["stream"]), ["time", "stream"]]
+    until = tcp[["stream"]].join(rows.set_index("stream")["until"], on="stream")["until"]
     return tcp[tcp["time"] <= until]
 
 
-def _finding(case: Case, rows: pd.DataFrame, attempts: pd.DataFrame, frames: pd.DataFrame) -> Finding:
+def _finding(case: Case, rows: pd.DataFrame, same: pd.DataFrame, frames: pd.DataFrame) -> Finding:
     first = rows.iloc[0]
     address, port = str(first["dst"]), int(first["dst_port"])
-    same = like(attempts, first, _DESTINATION)
     mine = frames.index[frames["stream"].isin(rows["stream"])]
     counted = overflows(case)
     destination = case.endpoint(address, port, time=first["start"])

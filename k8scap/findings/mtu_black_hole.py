@@ -36,10 +36,10 @@ _SURE, _GUESSED = 0.95, 0.8
 
 def mtu_black_hole(case: Case) -> list[Finding]:
     """One finding a path that large segments did not pass; info where the sender was told, and adapted."""
-    large = (case.tcp["payload_length"] >= NARROWEST_BYTES).fillna(value=False)
-    if not large.any():
-        reason = f"no TCP segment of {NARROWEST_BYTES:,} bytes or more was captured"
-        return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
+    sizes = case.tcp["payload_length"]
+    if not (sizes > 0).any():
+        return [not_judged(RULE, case, reason="no TCP segment with data was captured", thresholds=THRESHOLDS)]
+    large = int((sizes >= NARROWEST_BYTES).sum())
     narrow = black_holes(case)
     findings = [_finding(case, path) for path in narrow]
     taken = {number for path in narrow for number in path.claimed}
@@ -49,8 +49,8 @@ def mtu_black_hole(case: Case) -> list[Finding]:
         findings.append(_discovery(case, obeyed))
     if findings:
         return findings
-    title = f"none of {int(large.sum()):,} large segments was repeated and never acknowledged"
-    return [ruled_out(RULE, case, title=title, total=int(large.sum()), thresholds=THRESHOLDS)]
+    title = f"none of {large:,} segments of {NARROWEST_BYTES:,} bytes and more was repeated in vain"
+    return [ruled_out(RULE, case, title=title, total=large, thresholds=THRESHOLDS)]
 
 
 def _finding(case: Case, path: Narrow) -> Finding:

@@ -16,8 +16,6 @@ from k8scap.findings.flags import FIN, SYN, has_any
 from k8scap.findings.groups import largest
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.loss_causes import BURST_THRESHOLDS, causes
-from k8scap.findings.oversized import claimed
-from k8scap.findings.silences import silences
 from k8scap.findings.steps import inside
 from k8scap.findings.verdict import found, lost_packets, not_judged, ruled_out
 
@@ -49,6 +47,7 @@ THRESHOLDS = {
 }
 _LOST = ("syn", "fin", "timeout", "fast")
 _NEVER_OPENED = ("S0", "REJ", "RSTOS0")
+_OF_A_SEGMENT = ["time", "stream", "protocol", "src", "dst", "dst_port", "payload_length", "ip_id"]
 _PATH = ["src", "dst", "service_port", "to_service"]
 _SERVICE = ["service", "service_port", "to_service"]
 
@@ -68,7 +67,7 @@ def _segments(case: Case) -> pd.DataFrame:
     tcp = case.tcp
     carries = (tcp["payload_length"].fillna(0) > 0).astype(bool) | has_any(tcp, SYN | FIN)
     probes = tcp["keep_alive"] | tcp["zero_window_probe"]
-    return _with_service(case, tcp[carries & ~probes].reset_index())
+    return _with_service(case, tcp.loc[carries & ~probes, _OF_A_SEGMENT].reset_index())
 
 
 def _with_service(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
@@ -110,8 +109,8 @@ def _explained(case: Case, events: pd.DataFrame) -> pd.Series:
     """
     alone: pd.Series = (events["kind"] == "syn") & events["stream"].isin(slow_attempts(case)["stream"])
     held_up = events["stream"].isin(case.held_up["stream"])
-    too_large = events["number"].isin(claimed(case))
-    unheard = events["number"].isin([n for frames in silences(case)["frames"] for n in frames])
+    too_large = events["number"].isin(list(case.oversized))
+    unheard = events["number"].isin([n for frames in case.silences["frames"] for n in frames])
     return alone | held_up | repeated_in_vain(case.attempts, events) | too_large | unheard
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from k8scap.findings.flags import RST, has_any
-from k8scap.findings.oversized import claimed
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
     from k8scap.findings.case import Case
@@ -56,16 +57,15 @@ def silences(case: Case) -> pd.DataFrame:
 def _unanswered(case: Case) -> pd.DataFrame:
     """Data and keep-alives after the last word of the other side, on connections with enough repeats."""
     tcp, talks = case.tcp, case.tcp_conversations.drop_duplicates("stream")
-    events = case.retransmissions
-    again = set(events.loc[events["payload_length"] > 0, "number"]) - claimed(case)
-    is_again = tcp.index.isin(list(again)) | tcp["keep_alive"].to_numpy(dtype=bool)
-    count = tcp.loc[is_again, "stream"].value_counts()
-    open_ones = talks[~talks["state"].isin(_NEVER_OPENED) & (talks["packets_received"] > 0)]
-    wanted = open_ones["stream"].isin(count[count >= MIN_REPEATS].index)
-    streams = open_ones.loc[wanted, ["stream", "dst", "dst_port"]]
-    streams = streams.set_axis(["stream", "service", "service_port"], axis=1)
+    again = _repeats(case)
+    known = talks[~talks["state"].isin(_NEVER_OPENED) & (talks["packets_received"] > 0)]
+    known = known[known["stream"].isin(_streams(case, again))]
+    streams = known[["stream", "dst", "dst_port"]].set_axis(["stream", "service", "service_port"], axis=1)
+    if streams.empty:
+        return streams
     columns = ["time", "stream", "src", "src_port", "dst", "dst_port", "payload_length", "tcp_flags"]
-    rows = tcp[columns].assign(again=is_again)[tcp["stream"].isin(streams["stream"])].reset_index()
+    rows = tcp.loc[tcp["stream"].isin(streams["stream"]), columns].reset_index()
+    rows["again"] = rows["number"].isin(again)
     rows = rows.merge(streams, on="stream").sort_values("number", kind="stable")
     rows = rows.astype({"src": "object", "dst": "object", "service": "object"})
     side = rows["src"].astype(str) + " " + rows["src_port"].astype(str)
@@ -76,6 +76,37 @@ def _unanswered(case: Case) -> pd.DataFrame:
     carries = (after["payload_length"].fillna(0) > 0) | after["again"]
     after = after[carries & ~has_any(after, RST)]
     return _with_idle(after.assign(new=after["payload_length"].fillna(0).where(~after["again"], 0)), rows)
+
+
+def _repeats(case: Case) -> list[int]:
+    """Frames that say something again: data whose size is not to blame, and keep-alives."""
+    events = case.retransmissions
+    data = set(events.loc[events["payload_length"] > 0, "number"]) - case.oversized
+    return sorted(data | set(case.tcp.index[case.tcp["keep_alive"]]))
+
+
+def _streams(case: Case, again: list[int]) -> npt.NDArray[np.int64]:
+    """The connections with enough repeats after one side's last word: few, and cheap to find."""
+    import numpy as np
+
+    tcp = case.tcp
+    stream, port, number = (_integers(values) for values in (tcp["stream"], tcp["src_port"], tcp.index))
+    repeated = np.isin(number, again)
+    wanted = np.isin(stream, np.unique(stream[repeated]))
+    stream, port, number, repeated = stream[wanted], port[wanted], number[wanted], repeated[wanted]
+    sides, last = np.unique((stream * 2**16 + port)[::-1], return_index=True)
+    word = number[::-1][last]
+    streams, first = np.unique(sides // 2**16, return_index=True)
+    quiet = np.minimum.reduceat(word, first) if len(first) else word
+    late = repeated & (number > quiet[np.searchsorted(streams, stream)])
+    there, count = np.unique(stream[late], return_counts=True)
+    return there[count >= MIN_REPEATS]
+
+
+def _integers(values: pd.Series | pd.Index) -> npt.NDArray[np.int64]:
+    import numpy as np
+
+    return values.to_numpy(dtype=np.int64, na_value=0)
 
 
 def _with_idle(after: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

@@ -102,10 +102,12 @@ def _bad_checksums(case: Case, rows: pd.DataFrame) -> bool:
 
     Where SYNs with such checksums were answered too, the sender's network card fills them in (offload).
     """
-    tcp = case.tcp
-    if not {"tunnel", "transport_checksum_ok"} <= set(tcp.columns):
+    if not {"tunnel", "transport_checksum_ok"} <= set(case.handshakes.columns):
         return False
-    syns = tcp[is_first_syn(tcp)]
+    syns = case.handshakes[case.handshakes["tunnel"].notna()]
+    syns = syns[is_first_syn(syns)]
+    if syns.empty:
+        return False
     wrong = syns["transport_checksum_ok"].eq(other=False).fillna(value=False).astype(bool)
     wrong &= syns["tunnel"].astype("object").fillna("").astype(str).str.startswith("vxlan")
     mine = syns["stream"].isin(rows["stream"])

@@ -2,7 +2,8 @@
 
 The wait is what passes between a request's last byte and its answer's first byte at the capture point,
 less the path's round trip from there to the server, less what retransmissions took, and not counted at
-all where the client had closed its window.
+all where the client had closed its window. Of two connections that a sidecar made of one, the one on the
+server's side of the proxy counts: see slow_proxy for the other.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ def slow_server(case: Case) -> list[Finding]:
         reason = one_direction(case) or "no request in this capture was answered"
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=len(case.exchanges))]
     rows = waits(case, give_up_ms=GIVE_UP_MS)
+    rows = rows[~rows["stream"].isin(case.behind_proxies)]
     rows = rows[rows["answered"] | (rows["wait_ms"] >= UNANSWERED_MS)]
     kept = rows[_slow(rows)]
     often = kept[kept.groupby(_SERVER, observed=True)["dst"].transform("size") >= MIN_SLOW]

@@ -23,6 +23,8 @@ def closed_windows(case: Case, *, waiting_ms: float) -> pd.DataFrame:
     keep-alives), or sent data within `waiting_ms` after the window opened.
     """
     tcp = _by_side(case, "zero_window")
+    if tcp.empty:
+        return tcp.reindex(columns=_COLUMNS)
     spells = _spells(tcp)
     if spells.empty:
         return spells.reindex(columns=_COLUMNS)
@@ -45,6 +47,8 @@ def full_windows(case: Case, *, at_least_ms: float, rtt_factor: float) -> pd.Dat
     import pandas as pd
 
     tcp = _by_side(case, "window_full")
+    if tcp.empty:
+        return tcp.reindex(columns=_COLUMNS)
     filled = tcp[tcp["window_full"]]
     answers = tcp[["number", "side", "time"]].rename(columns={"side": "to_side", "time": "end"})
     answers["answer"] = answers["number"]

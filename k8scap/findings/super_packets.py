@@ -15,6 +15,7 @@ from k8scap.findings.steps import inside
 from k8scap.findings.verdict import not_judged, ruled_out
 from k8scap.tables.quality import ETHERNET_FRAME
 from k8scap.tables.quality_notes import LARGEST_FRAME
+from k8scap.tables.redirected import on_loopback
 
 if TYPE_CHECKING:
     from k8scap.findings.case import Case
@@ -33,7 +34,7 @@ def super_packets(case: Case) -> list[Finding]:
     if not joined:
         title = f"none of {total:,} TCP frames is longer than Ethernet's; the longest has {_longest(case)}"
         return [ruled_out(RULE, case, title=title, total=total, thresholds=THRESHOLDS)]
-    rows = case.tcp[case.tcp["length"] > ETHERNET_FRAME]
+    rows = case.tcp[(case.tcp["length"] > ETHERNET_FRAME) & ~on_loopback(case.tcp)]
     jumbo = quality.largest_frame <= LARGEST_FRAME
     title = (
         f"{joined:,} of {total:,} TCP frames are longer than Ethernet's, up to {_longest(case)}: counts of "

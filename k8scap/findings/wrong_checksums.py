@@ -45,10 +45,11 @@ def wrong_checksums(case: Case) -> WrongChecksums:
     if bool(case.tcp["transport_checksum_ok"].all()):
         return WrongChecksums(none, none, total)
     from k8scap.tables.checksums import refused, wrong
+    from k8scap.tables.redirected import joined
     from k8scap.tables.segments import segments
     from k8scap.tables.standpoint import sent_here, standpoint
 
-    found = segments(packets, what="checksums")
+    found = segments(joined(packets).packets, what="checksums")
     bad = wrong(found, packets)
     here = sent_here(found, packets, standpoint(found, packets))
     damaged = refused(found, bad) & ((here == 0) | ((here < 0) & _answered(found)))

@@ -151,6 +151,7 @@ CATALOGUE: Mapping[str, Entry] = {
     "port-probes": Entry(
         line="probes that connect and close, or reset, and ask nothing",
     ),
+    "quick-sidecar": Entry(line="requests through a sidecar's proxy that passes them on at once"),
     "reordering": Entry(
         line="a path on which some segments are overtaken by others",
         rule="reordering",
@@ -161,6 +162,10 @@ CATALOGUE: Mapping[str, Entry] = {
         line="a server that resets the connection instead of answering",
         rule="connection-reset",
         causes=("server-abort",),
+    ),
+    "sidecar": Entry(
+        line="requests through a sidecar's proxy that holds each of them up",
+        rule="slow-proxy",
     ),
     "slow-reader": Entry(
         line="an upload whose receiver stops reading again and again: zero windows",

@@ -61,7 +61,7 @@ class GrpcServer:
             return _frame(kind, payload if kind == _PING else b"", flags=_ACK)
         if kind != _DATA or not flags & _END_STREAM:
             return b""
-        calls = sum("status" in entry for entry in log)
+        calls = sum(entry["service"] == self.name for entry in log)
         status = self.statuses[calls % len(self.statuses)]
         log.append(row | {"status": status, "answered_ns": time.time_ns()})
         trailers = _literal(b"grpc-status", b"%d" % status)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from k8scap.tables.segments import LOWEST
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -29,14 +31,16 @@ def wrong(segments: Segments, packets: pd.DataFrame) -> Bools:
 def refused(segments: Segments, bad: Bools) -> Bools:
     """Which of the `bad` segments the receiver threw away, as a damaged one must be (RFC 9293, 3.1).
 
-    Their bytes (SYN and FIN count) were sent again, or nobody ever acknowledged them. What a card finished
-    after it was captured, the receiver takes like any other: so this tells damage from offload wherever the
-    capture stands.
+    Their bytes (SYN and FIN count) were sent again, or the other side, which speaks, never acknowledged
+    them. What a card finished after it was captured, the receiver takes like any other: so this tells
+    damage from offload wherever the capture stands.
     """
     if not len(segments) or not bad.any():
         return bad
     occupies = segments.end > segments.seq
-    answer: Bools = bad & occupies & (_again(segments, occupies) | (_acknowledged(segments) < segments.end))
+    acknowledged = _acknowledged(segments)
+    unheard = (acknowledged < segments.end) & (acknowledged > LOWEST)
+    answer: Bools = bad & occupies & (_again(segments, occupies) | unheard)
     return answer
 
 
@@ -58,8 +62,6 @@ def _again(segments: Segments, occupies: Bools) -> Bools:
 def _acknowledged(segments: Segments) -> Ints:
     """The most that the other side ever acknowledged, for each segment."""
     import numpy as np
-
-    from k8scap.tables.segments import LOWEST
 
     highest = np.full(2 * segments.flows, LOWEST, dtype=np.int64)
     np.maximum.at(highest, segments.side, segments.ack)

@@ -34,12 +34,14 @@ def quality(
     from k8scap.model import Quality
     from k8scap.schema import require
     from k8scap.tables.quality_notes import notes
+    from k8scap.tables.redirected import joined
     from k8scap.tables.replay import Replay
 
     require(packets, ("length", "captured_length"), what="quality")
     replay = Replay.of(packets, replay, what="quality")
     sightings = replay.sightings
     begun, sides = _handshakes_and_sides(sightings)
+    halves = 2 * len(joined(packets).proxies)  # a redirection makes two of one connection
     known = [m.counters.dropped for m in manifests if m.counters.dropped is not None]
     found = Quality(
         frames=len(packets),
@@ -49,7 +51,7 @@ def quality(
         truncated=int((packets["captured_length"] < packets["length"]).sum()),
         tcp_conversations=sightings.flows,
         missing_handshakes=int(np.count_nonzero(~begun)),
-        one_sided=int(np.count_nonzero(sides == 1)),
+        one_sided=max(int(np.count_nonzero(sides == 1)) - halves, 0),
         **_tcp(packets, replay),
         **_lengths(packets),
     )
@@ -98,8 +100,11 @@ def _tcp(packets: pd.DataFrame, replay: Replay) -> Mapping[str, Any]:
 
 
 def _lengths(packets: pd.DataFrame) -> Mapping[str, Any]:
-    """TCP frames longer than Ethernet's, and the longest TCP frame."""
-    length = packets["length"].to_numpy()[(packets["protocol"] == "TCP").to_numpy(dtype=bool)]
+    """TCP frames longer than Ethernet's, and the longest TCP frame; those on `lo` are as long as they like."""
+    from k8scap.tables.redirected import on_loopback
+
+    outside = (packets["protocol"] == "TCP").to_numpy(dtype=bool) & ~on_loopback(packets)
+    length = packets["length"].to_numpy()[outside]
     return {
         "super_packets": int((length > ETHERNET_FRAME).sum()),
         "largest_frame": int(length.max()) if len(length) else 0,

@@ -81,7 +81,7 @@ def _checksums(found: Quality) -> Iterator[str]:
     if found.bad_checksums_received:
         yield (
             f"{_count(found.bad_checksums_received, 'TCP frame')} came in with a wrong checksum: damaged, or "
-            "sent by a container of this host; bad-checksums tells which."
+            "never finished on their way within this host; bad-checksums tells which."
         )
     if found.bad_checksums_unknown and found.bad_checksums_unknown >= NOTEWORTHY * frames:
         yield (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -32,16 +33,7 @@ def loud(findings: list[Finding]) -> list[str]:
 
 def with_names(wire: Wire, *entries: NameEntry) -> list[Finding]:
     cap = wire.load()
-    tables = (
-        "packets",
-        "conversations",
-        "round_trips",
-        "retransmissions",
-        "exchanges",
-        "lookups",
-        "requests",
-    )
-    parts = {name: getattr(cap, name) for name in (*tables, "quality", "manifests")}
+    parts = {field.name: getattr(cap, field.name) for field in fields(Case) if field.name != "names"}
     return judge(Case(**parts, names=Names(entries)))
 
 

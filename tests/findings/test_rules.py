@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from conftest import Wire
 
     from k8scap.model import Finding
+
+OF_WORDS = {"tls-failure", "http-errors"}
+"""Rules that read what is said; on most of these wires only lengths are."""
 
 
 def tshark_frames(wire: Wire, display_filter: str) -> set[int]:
@@ -42,16 +45,7 @@ def status(findings: list[Finding], rule: str) -> Finding:
 
 
 def case(cap: k8scap.Capture, **changes: object) -> Case:
-    tables = (
-        "packets",
-        "conversations",
-        "round_trips",
-        "retransmissions",
-        "exchanges",
-        "lookups",
-        "requests",
-    )
-    parts = {name: getattr(cap, name) for name in (*tables, "quality", "manifests", "names")}
+    parts = {field.name: getattr(cap, field.name) for field in fields(Case)}
     return Case(**{**parts, **changes})
 
 
@@ -322,11 +316,11 @@ def test_drops_of_the_capture_forbid_to_rule_out(wire: Wire, resolver: Resolver)
     resolver.ask(2.0, "api.shop.svc")
     cap = wire.load()
     whole = {f.rule: f for f in judge(case(cap))}
-    assert {f.status for f in whole.values()} == {"ruled_out"}
+    assert {f.status for f in whole.values() if f.rule not in OF_WORDS} == {"ruled_out"}
     holes = replace(cap.quality, complete=False, dropped=12)
     for finding in judge(case(cap, quality=holes)):
         assert finding.status == "not_judged"
-        assert "12 packets" in finding.reason
+        assert finding.rule in OF_WORDS or "12 packets" in finding.reason
 
 
 def test_a_file_that_breaks_off_is_judged_as_far_as_it_goes(wire: Wire) -> None:
@@ -360,7 +354,8 @@ def test_what_is_ruled_out_says_its_number(wire: Wire, resolver: Resolver) -> No
     resolver.ask(0.1, "api.shop.svc")
     resolver.ask(3.0, "api.shop.svc")
     findings = wire.findings()
-    assert [f.status for f in findings] == ["ruled_out"] * len(RULES)
+    assert {f.rule for f in findings if f.status != "ruled_out"} == OF_WORDS
+    assert len(findings) == len(RULES)
     said = {f.rule: f.title for f in findings}
     assert "no segment of 24 " in said["packet-loss"]  # 10 requests, 10 answers, 2 SYN, 2 FIN
     assert "0 of 10 requests" in said["slow-server"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
+from random import Random
 
 import pytest
 import two_recordings as two
@@ -20,31 +23,39 @@ def _begin(run):
         run.begin(scenario, seed=seed)
 
 
+def copied(made, folder):
+    """The run's files, to be changed."""
+    for file in made.directory.glob(f"{made.name}.*"):
+        shutil.copy(file, folder)
+    return folder / f"{made.name}.server.pcap", folder / f"{made.name}.json"
+
+
 class Shifted:
     """A run whose server's clock was set wrong, opened and correlated."""
 
-    def __init__(self, made, *, nat=False):
+    def __init__(self, made, folder, *, nat=False):
         self.truth = made.truth
-        server = made.directory / f"{made.name}.server.pcap"
+        server, manifest = copied(made, folder)
         self.true_offset = two.shift_clock(server, offset_ns=OFFSET_NS, drift=DRIFT)
         if nat:
             two.translate(server, address="198.18.0.10", to="203.0.113.9", port_shift=1000)
-        self.cap = k8scap.load(made.directory / f"{made.name}.json")
+        self.cap = k8scap.load(manifest)
         self.found = k8scap.correlate(self.cap)
 
     def wrong_ms(self):
         clock = self.found.clocks.iloc[0]
-        return clock["offset_ms"] - self.true_offset(clock["middle"].value) / 1e6
+        return clock["offset_ms"] - self.true_offset(clock["time"].value) / 1e6
 
 
 @pytest.fixture(scope="module")
-def lossy(run):
-    return Shifted(run(LOSSY[0], seed=LOSSY[1]))
+def lossy(run, tmp_path_factory):
+    return Shifted(run(LOSSY[0], seed=LOSSY[1]), tmp_path_factory.mktemp("lossy"))
 
 
 @pytest.fixture(scope="module")
-def asymmetric(run):
-    return Shifted(run(ASYMMETRIC[0], seed=ASYMMETRIC[1]), nat=True)
+def asymmetric(run, tmp_path_factory):
+    made = run(ASYMMETRIC[0], seed=ASYMMETRIC[1])
+    return Shifted(made, tmp_path_factory.mktemp("asymmetric"), nat=True)
 
 
 def test_both_ends_are_points_of_one_capture_under_the_hosts_names(lossy):
@@ -66,7 +77,33 @@ def test_the_offset_is_wrong_by_half_of_the_asymmetry_and_within_what_is_said(as
 def test_every_dropped_packet_is_placed_and_nothing_else_is(lossy):
     dropped = two.dropped(lossy.truth)
     assert len(dropped) > 20
-    assert two.called_lost(lossy.cap, lossy.found) == dropped
+    assert two.called(lossy.cap, lossy.found, "lost") == dropped
+
+
+def test_what_a_capture_dropped_is_not_taken_for_what_the_link_dropped(run, tmp_path):
+    made = run(LOSSY[0], seed=LOSSY[1])
+    server, manifest = copied(made, tmp_path)
+    draw, numbers = Random(1), []
+
+    def thinned(time, frame):
+        numbers.append(draw.random() < 0.03)
+        return None if numbers[-1] else (time, frame)
+
+    packets = k8scap.load(server).packets
+    two.rewrite(server, thinned)
+    gone = packets[numbers]
+    told = json.loads(server.with_suffix(".json").read_text())
+    told["counters"] |= {"dropped": len(gone), "on_disk": len(packets) - len(gone)}
+    server.with_suffix(".json").write_text(json.dumps(told))
+    cap = k8scap.load(manifest)
+    found = k8scap.correlate(cap)
+    dropped = two.dropped(made.truth)
+    lost, missed = (two.called(cap, found, verdict) for verdict in ("lost", "not_captured"))
+    assert lost.keys() <= dropped.keys()
+    with_data = {two.identity(row) for row in gone[gone["payload_length"] > 0].to_dict("records")}
+    assert len(with_data) > 10
+    assert len(missed.keys() & with_data) >= 0.95 * len(with_data)
+    assert len(missed.keys() & dropped.keys()) <= 0.05 * len(dropped)
 
 
 def test_delays_are_what_the_link_took(lossy):

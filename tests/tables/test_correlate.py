@@ -171,7 +171,7 @@ def test_the_drift_of_a_long_capture_is_found_behind_jitter(tmp_path, ppm):
         made.ask(100 + 120 * nth, nth, late_ms=draw.expovariate(4))
     clock = k8scap.correlate(*path.load(tmp_path)).clocks.iloc[0]
     assert abs(clock["drift_ppm"] - ppm) < min(2, clock["drift_error_ppm"])
-    true = 2000 + (clock["middle"].value - START) * ppm / 1e12
+    true = 2000 + (clock["time"].value - START) * ppm / 1e12
     assert clock["offset_ms"] == pytest.approx(true, abs=0.05)
 
 
@@ -370,7 +370,19 @@ def test_one_direction_only_gives_no_offset_and_says_so(tmp_path):
     found = k8scap.correlate(*path.load(tmp_path))
     assert len(found.packets) == 30
     assert pd.isna(found.clocks["offset_ms"].iloc[0])
-    assert "one direction only" in " ".join(found.sentences)
+    assert "one way only" in " ".join(found.sentences)
+
+
+@pytest.mark.parametrize("point", [0, 1])
+def test_a_capture_of_one_direction_is_not_a_loss_of_the_other(tmp_path, point):
+    path = Route(ttl_falls=True)
+    talk(path)
+    toward_server = bytes([198, 18, 0, 2])
+    path.frames[point] = [frame for frame in path.frames[point] if frame[1][16:20] == toward_server]
+    found = k8scap.correlate(*path.load(tmp_path))
+    assert len(found.packets) == 32
+    assert len(found.missing) == 31
+    assert "lost" not in set(found.missing["verdict"])
 
 
 def test_a_clock_that_is_set_meanwhile_is_noticed(tmp_path):
@@ -402,6 +414,17 @@ def test_traffic_that_is_all_alike_neither_hangs_nor_matches_twice(tmp_path):
     found = k8scap.correlate(*path.load(tmp_path))
     for name in ("number_a", "number_b"):
         assert found.packets[name].is_unique
+
+
+def test_of_heartbeats_that_are_all_alike_the_lost_ones_are_found_beside_other_traffic(tmp_path):
+    path = Route()
+    talk(path, 100)
+    beat = IP(src=CLIENT, dst=SERVER, id=0) / UDP(sport=1, dport=2) / Raw(b"alive")
+    for nth in range(12):
+        path.put(20 + 100 * nth, beat, lost_after=0 if nth in {2, 7, 8} else None)
+    found = k8scap.correlate(*path.load(tmp_path))
+    lost = found.missing[found.missing["verdict"] == "lost"]
+    assert [(time.value - START) / 1e6 for time in lost["time"]] == [220, 720, 820]
 
 
 @pytest.mark.parametrize(

@@ -55,14 +55,15 @@ class Scenario:
 class Fault:
     """What a scenario has beyond ordinary traffic, as its builder draws it.
 
-    `workers` are the client's, at work at the same time; `services` the server's; `hosts` more hosts on the
-    link; `records` more names for the resolver, which `resolver` replaces where it must be another one.
-    `settings` are sysctls of client and server.
+    `workers` are the client's, at work at the same time; `services` the server's, `client_services` the
+    client's; `hosts` more hosts on the link; `records` more names for the resolver, which `resolver`
+    replaces where it must be another one. `settings` are sysctls of client and server.
     """
 
     rtt_ms: float
     workers: Sequence[Worker] = ()
     services: Sequence[Service] = ()
+    client_services: Sequence[Service] = ()
     hosts: Sequence[Host] = ()
     rules: Sequence[Rule] = ()
     settings: Mapping[str, str] = field(default_factory=lambda: NO_PROBES)
@@ -89,6 +90,7 @@ def staged(name: str, seed: int, random: Random, faults: Sequence[Fault]) -> Sce
     client = Host(
         name="client",
         address=CLIENT,
+        services=[service for fault in faults for service in fault.client_services],
         workers=[*(worker for fault in faults for worker in fault.workers), *background],
         settings=settings,
     )

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from k8scap.parser.records.reader import Block
 
 
+_CHECKSUM = 4
+_TRAILERS = (_CHECKSUM, *range(1, _CHECKSUM), *range(_CHECKSUM + 1, 23))
+_SHORTEST = 64
+"""Bytes of Ethernet's shortest frame, with its checksum: what is shorter is padded (IEEE 802.3, 3.2.8)."""
+_HEADER_WORDS = (8, 5, 6, 7, *range(9, 16))
+_DATA_OFFSET = 12
+
+
 @dataclass(frozen=True)
 class Payloads:
     """The payloads of some frames, inside one block's `buffer` (uint8).
@@ -43,12 +51,14 @@ class Payloads:
         return self.buffer[start : start + int(self.length[which])].tobytes()
 
 
-def payloads(files: Sequence[Path], numbers: np.ndarray, lengths: np.ndarray) -> Iterator[Payloads]:
-    """Block by block, where the payloads of these frames lie; raises BeyondThisEngineError, and OSError.
+def payloads(
+    files: Sequence[Path], numbers: np.ndarray, lengths: np.ndarray, ports: np.ndarray
+) -> Iterator[Payloads]:
+    """Block by block, where these TCP segments' payloads lie; raises BeyondThisEngineError, and OSError.
 
     `numbers` are the frames' (from 1, over all files, rising), `lengths` how much each carries above TCP,
-    which stands at the frame's end on the wire. (An Ethernet checksum behind it would shift it by four bytes:
-    no capture of a container's interface has one.) The files are streamed through up to the last such frame.
+    `ports` its source port times 65536 plus its destination port. The files are streamed through up to the
+    last such frame.
     """
     reader = RecordReader(files)
     try:
@@ -58,7 +68,7 @@ def payloads(files: Sequence[Path], numbers: np.ndarray, lengths: np.ndarray) ->
             end = int(np.searchsorted(numbers, reader.frames + 1))
             if end > done:
                 rows = np.arange(done, end)
-                yield _located(block, rows, numbers[rows] - before - 1, lengths[rows])
+                yield _located(block, rows, numbers[rows] - before - 1, lengths[rows], ports[rows])
             done = end
             if done == len(numbers):
                 return
@@ -68,8 +78,37 @@ def payloads(files: Sequence[Path], numbers: np.ndarray, lengths: np.ndarray) ->
         reader.close()
 
 
-def _located(block: Block, rows: np.ndarray, records: np.ndarray, lengths: np.ndarray) -> Payloads:
+def _located(
+    block: Block, rows: np.ndarray, records: np.ndarray, lengths: np.ndarray, ports: np.ndarray
+) -> Payloads:
+    """A payload stands at the frame's end, but for what pads a short frame, and an Ethernet checksum."""
     captured = block.captured[records]
-    offset = np.clip(block.length[records] - lengths, 0, captured)
+    room = block.length[records] - lengths
+    offset = room.copy()
+    open_rows = np.flatnonzero(room > 0)
+    for trailer in (0, *_TRAILERS):
+        at = np.minimum(room[open_rows] - trailer, captured[open_rows])
+        found = _follows_tcp(block.buffer, block.start[records[open_rows]], at, ports[open_rows])
+        offset[open_rows[found]] = at[found]
+        open_rows = open_rows[~found]
+        if trailer >= _CHECKSUM:  # padding is for short frames
+            open_rows = open_rows[block.length[records[open_rows]] <= _SHORTEST]
+    offset = np.clip(offset, 0, captured)
     length = np.minimum(lengths, captured - offset)
     return Payloads(block.buffer, rows, block.start[records] + offset, length)
+
+
+def _follows_tcp(buffer: np.ndarray, start: np.ndarray, offset: np.ndarray, ports: np.ndarray) -> np.ndarray:
+    """Whether a TCP header (RFC 9293, 3.1) between these ports ends just before this offset into a frame."""
+    found = np.zeros(len(start), bool)
+    left = np.arange(len(start))
+    for words in _HEADER_WORDS:
+        at = offset[left] - 4 * words
+        there = at >= 0
+        place = np.where(there, start[left] + at, 0)
+        there &= buffer[np.where(there, place + _DATA_OFFSET, 0)] >> 4 == words
+        for byte in range(4):
+            there &= buffer[np.where(there, place + byte, 0)] == (ports[left] >> (24 - 8 * byte)) & 0xFF
+        found[left[there]] = True
+        left = left[~there]
+    return found

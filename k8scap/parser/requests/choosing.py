@@ -77,12 +77,19 @@ def _parts(name: str, segments: Carriers, files: Sequence[Path]) -> Iterator[Cho
         yield _choice(name, segments, greetings(segments, files))
     elif name == "HTTP/1":
         found = heads(segments, files)
+        found.rows |= _greeted(segments, files, found.tunnels)
         irregular = np.isin(segments.stream, np.array(sorted(found.irregular), np.int64))
         rows = np.array(sorted(found.rows), np.int64)
         yield _choice(name, segments, rows[~irregular[rows]], bodies=False)
         yield _choice(name, segments, np.flatnonzero(irregular))
     else:
         yield _choice(name, segments, np.arange(len(segments)))
+
+
+def _greeted(segments: Carriers, files: Sequence[Path], streams: set[int]) -> set[int]:
+    """Rows of what may be read of TLS in these streams."""
+    rows = np.flatnonzero(np.isin(segments.stream, np.array(sorted(streams), np.int64)))
+    return set(rows[greetings(segments.take(rows), files)].tolist()) if len(rows) else set()
 
 
 def _choice(name: str, segments: Carriers, rows: np.ndarray, *, bodies: bool = True) -> Choice:

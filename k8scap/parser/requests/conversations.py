@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from k8scap.parser.records.payloads import payloads
-from k8scap.parser.requests.signatures import LOOKED_AT, PROTOCOLS, by_port
+from k8scap.parser.requests.signatures import BY_PORT, LOOKED_AT, METHODS, PROTOCOLS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -22,6 +22,8 @@ NEEDED = (
     "payload_length",
 )  # fmt: skip
 
+_FIRST_BYTES = np.array(sorted({*b"\x00\x16*PH", *(method[0] for method in METHODS)}), np.uint8)
+"""Of all protocols but two, whose fourth byte is 0: the upper one of a length."""
 _OPENINGS = re.compile(
     b"|".join(b"(?P<p%d>%s)" % (i, p.opens.pattern) for i, p in enumerate(PROTOCOLS)), re.DOTALL
 )
@@ -51,6 +53,12 @@ class Carriers:
             self.number[rows], self.stream[rows], self.side[rows], self.payload[rows], self.src_port[rows],
             self.dst_port[rows], self.sequence[rows],
         )  # fmt: skip
+
+    @property
+    def ports(self) -> np.ndarray:
+        """The two ports of each in one number."""
+        both: np.ndarray = self.src_port << 16 | self.dst_port
+        return both
 
     @property
     def new(self) -> np.ndarray:
@@ -97,23 +105,39 @@ def spoken(segments: Carriers, files: Sequence[Path], told: Mapping[int, str]) -
     """
     if not len(segments):
         return {}
-    first = _first_of_each_side(segments)
+    first = segments.take(_first_of_each_side(segments))
     found: dict[int, str] = {}
-    for some in payloads(files, segments.number[first], segments.payload[first]):
-        for row, beginning in zip(some.rows.tolist(), some.beginnings(LOOKED_AT), strict=True):
-            match = _OPENINGS.match(beginning.tobytes())
-            if match and match.lastgroup:
-                found.setdefault(int(segments.stream[first[row]]), PROTOCOLS[int(match.lastgroup[1:])].name)
-    for row in first.tolist():
-        stream = int(segments.stream[row])
-        ports = int(segments.src_port[row]), int(segments.dst_port[row])
-        if stream not in found or ports[0] in told or ports[1] in told:
-            found[stream] = by_port(ports, told) or found.get(stream, "")
+    for row, name in _by_beginning(first, files):
+        found.setdefault(int(first.stream[row]), name)
+    for row, name in _by_port(first, told):
+        stream = int(first.stream[row])
+        if stream not in found or int(first.src_port[row]) in told or int(first.dst_port[row]) in told:
+            found[stream] = name
     return {
         protocol.name: np.array(streams, np.int64)
         for protocol in PROTOCOLS
         if (streams := sorted(stream for stream, name in found.items() if name == protocol.name))
     }
+
+
+def _by_beginning(first: Carriers, files: Sequence[Path]) -> Iterator[tuple[int, str]]:
+    """(row, protocol) of the segments that begin as one does."""
+    for some in payloads(files, first.number, first.payload, first.ports):
+        beginnings = some.beginnings(LOOKED_AT)
+        likely = np.isin(beginnings[:, 0], _FIRST_BYTES) | (beginnings[:, 3] == 0)
+        for place in np.flatnonzero(likely).tolist():
+            match = _OPENINGS.match(beginnings[place].tobytes())
+            if match and match.lastgroup:
+                yield int(some.rows[place]), PROTOCOLS[int(match.lastgroup[1:])].name
+
+
+def _by_port(first: Carriers, told: Mapping[int, str]) -> Iterator[tuple[int, str]]:
+    """(row, protocol) of the segments from or to a port of which one is known, or told."""
+    known = {**BY_PORT, **told}
+    ports = np.array(sorted(known), np.int64)
+    for row in np.flatnonzero(np.isin(first.src_port, ports) | np.isin(first.dst_port, ports)).tolist():
+        both = int(first.src_port[row]), int(first.dst_port[row])
+        yield row, next(known[port] for port in both if port in known)
 
 
 def _first_of_each_side(segments: Carriers) -> np.ndarray:

@@ -27,7 +27,7 @@ def greetings(segments: Carriers, files: Sequence[Path]) -> np.ndarray:
     Record types are those of RFC 8446 (5.1). Raises BeyondThisEngineError.
     """
     kind = np.zeros(len(segments), np.uint8)
-    for some in payloads(files, segments.number, segments.payload):
+    for some in payloads(files, segments.number, segments.payload, segments.ports):
         beginnings = some.beginnings(2)
         kind[some.rows] = np.where(beginnings[:, 1] == _MAJOR, beginnings[:, 0], 0)
     order = np.argsort(segments.side, kind="stable")

@@ -41,6 +41,8 @@ class Heads:
     irregular: set[int] = field(default_factory=set)
     clients: dict[int, int] = field(default_factory=dict)
     """Of each stream the side that asks: a body may hold what looks like messages."""
+    tunnels: set[int] = field(default_factory=set)
+    """Streams that CONNECT (RFC 9110, 9.3.6) makes tunnels of, mostly for TLS."""
 
     def is_message(self, stream: int, side: int, *, asks: bool) -> bool:
         """Whether this side sends such messages; the first one in a stream decides."""
@@ -53,7 +55,7 @@ def heads(segments: Carriers, files: Sequence[Path]) -> Heads:
     found = Heads()
     following = _next_of_its_side(segments)
     unfinished: dict[int, tuple[bytes, int]] = {}
-    for some in payloads(files, segments.number, segments.payload):
+    for some in payloads(files, segments.number, segments.payload, segments.ports):
         starts = [
             row
             for row, asks in _starts(some)
@@ -99,6 +101,8 @@ def _ended(data: bytes) -> bool:
 
 
 def _note_irregular(data: bytes, stream: int, found: Heads) -> None:
+    if data.startswith(b"CONNECT "):
+        found.tunnels.add(stream)
     first = data.find(_REQUEST_LINE_END)
     if first >= 0 and (data.find(_REQUEST_LINE_END, first + 1) >= 0 or _UPGRADE in data):
         found.irregular.add(stream)

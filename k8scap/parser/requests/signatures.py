@@ -57,24 +57,13 @@ PROTOCOLS = (
 """The first that fits counts."""
 
 _BY_NAME = {protocol.name: protocol for protocol in PROTOCOLS}
-_BY_PORT = {port: protocol.name for protocol in PROTOCOLS for port in protocol.ports}
+BY_PORT = {port: protocol.name for protocol in PROTOCOLS for port in protocol.ports}
 _BY_DISSECTOR = {protocol.dissector: protocol.name for protocol in PROTOCOLS} | {"ssl": "TLS"}
 
 
 def dissector(name: str) -> str:
     """What Wireshark calls a protocol."""
     return _BY_NAME[name].dissector
-
-
-def opening(beginning: bytes) -> str:
-    """The protocol whose conversations begin so; "" for none."""
-    return next((p.name for p in PROTOCOLS if p.opens.match(beginning)), "")
-
-
-def by_port(ports: tuple[int, int], told: Mapping[int, str]) -> str:
-    """The protocol of a conversation between these ports: as it was told, or by the well-known ones."""
-    known = {**_BY_PORT, **told}
-    return next((known[port] for port in ports if port in known), "")
 
 
 def told_by(decode_as: Mapping[str, str]) -> dict[int, str]:
