@@ -100,7 +100,7 @@ def _tcp(packets: pd.DataFrame, replay: Replay) -> Mapping[str, Any]:
 
 
 def _lengths(packets: pd.DataFrame) -> Mapping[str, Any]:
-    """TCP frames longer than Ethernet's, and the longest TCP frame; those on `lo` are as long as they like."""
+    """TCP frames longer than Ethernet's, and the longest; those on `lo` are as long as they like."""
     from k8scap.tables.redirected import on_loopback
 
     outside = (packets["protocol"] == "TCP").to_numpy(dtype=bool) & ~on_loopback(packets)

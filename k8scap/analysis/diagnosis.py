@@ -1,0 +1,33 @@
+"""A `Capture`'s tables before the rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from k8scap.analysis.capture import Capture
+    from k8scap.model import Finding
+
+
+def diagnose(cap: Capture) -> list[Finding]:
+    """Every rule's word on a capture, worst first: found, then not judged, then ruled out."""
+    from k8scap.findings import judge
+    from k8scap.findings.case import Case
+
+    return judge(
+        Case(
+            packets=cap.packets,
+            conversations=cap.conversations,
+            round_trips=cap.round_trips,
+            retransmissions=cap.retransmissions,
+            reorderings=cap.reorderings,
+            duplicates=cap.duplicates,
+            exchanges=cap.exchanges,
+            lookups=cap.lookups,
+            requests=cap.requests,
+            hops=cap.hops,
+            quality=cap.quality,
+            manifests=cap.manifests,
+            names=cap.names,
+        )
+    )
