@@ -248,6 +248,12 @@ def test_little_to_say_is_a_report_too(tmp_path: Path, packets: list[tuple[float
     assert page.xpath("//section[@id='plots']//img")
 
 
+def test_where_the_time_went_is_the_first_picture(four_refused: tuple[k8scap.Capture, Path]) -> None:
+    captions = parsed(four_refused[1]).xpath("//section[@id='plots']//figcaption/strong/text()")
+    assert captions[:2] == ["Where the time went.", "Who calls whom."]
+    assert len(captions) >= 7
+
+
 def test_long_evidence_and_large_captures_stay_small(tmp_path: Path) -> None:
     path = k8scap.report(opened(tmp_path, refused(1000)), tmp_path / "report.html")
     page = parsed(path)

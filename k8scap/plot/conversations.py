@@ -74,7 +74,7 @@ def _title(ax: Axes, table: pd.DataFrame) -> None:
     points = table.groupby("point", observed=True, dropna=False)["bytes"].agg(["size", "sum"])
     count, amount = points.sort_values("sum").iloc[-1]
     noun = "conversation" if count == 1 else "conversations"
-    headline(ax, f"Who talks to whom: {int(count):,} {noun}, {bytes_text(float(amount))}")
+    headline(ax, f"Who talks to whom: {int(count):,} {noun}, {bytes_text(float(amount))}", width=72)
 
 
 def _bar(ax: Axes, row: int, group: pd.DataFrame) -> None:

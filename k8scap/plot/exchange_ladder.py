@@ -38,7 +38,7 @@ LONGEST_STEP = 4.0
 NEEDED = ("point", "time", "protocol", "stream", "src", "src_port", "dst", "dst_port", "tcp_flags", "seq",
           "ack", "window", "payload_length")  # fmt: skip
 
-_ROW_INCHES = 0.23
+_ROW_INCHES, _FEWEST_ROWS = 0.23, 12.0
 _SYN, _ACK = 0x02, 0x10
 _FAR = 0.72
 """How far a packet that was lost gets."""
@@ -76,7 +76,7 @@ def exchange_ladder(
     shown = _window(mine, repeats, around=around, most=max(most, 1))
     x = seconds_since(shown["time"], start_of(data, packets))
     places = _places(x.to_numpy(dtype="float64"))
-    ax = axes_or_new(ax, height=1.9 + _ROW_INCHES * (places[-1] + 2))
+    ax = axes_or_new(ax, height=1.9 + _ROW_INCHES * (_bottom(places) + 1))
     ends, names = _ends(data, mine, together=len(mine["stream"].unique()) > 1)
     _lifelines(ax, names, places)
     for (number, row), place in zip(shown.iterrows(), places, strict=True):
@@ -155,6 +155,11 @@ def _places(x: Any) -> list[float]:
     return [0.0, *(float(place) for place in np.cumsum(steps))]
 
 
+def _bottom(places: list[float]) -> float:
+    """Where the lifelines end: low enough for the axis' words beside them."""
+    return max(places[-1] + 1, _FEWEST_ROWS)
+
+
 def _ends(
     data: Any, mine: pd.DataFrame, *, together: bool
 ) -> tuple[dict[tuple[str, int | None], int], list[str]]:
@@ -195,9 +200,9 @@ def _end(row: pd.Series, end: str) -> tuple[str, int | None]:
 
 
 def _lifelines(ax: Axes, names: list[str], places: list[float]) -> None:
-    ax.vlines(range(len(names)), -1, places[-1] + 1, color="#999999", linewidth=1.4, zorder=1)
+    ax.vlines(range(len(names)), -1, _bottom(places), color="#999999", linewidth=1.4, zorder=1)
     ax.set_xlim(-0.04, max(len(names) - 1, 1) + 0.04)
-    ax.set_ylim(places[-1] + 1, -1)
+    ax.set_ylim(_bottom(places), -1)
     ax.xaxis.tick_top()
     crowded = len(names) > 2
     heads = [f"{shortened(name, most=24)}\n" if crowded and n % 2 else name for n, name in enumerate(names)]

@@ -152,7 +152,7 @@ def _title(ax: Axes, table: pd.DataFrame, seconds: pd.DataFrame) -> None:
     said = f": {_largest(most)}" if most.sum() > 0 else ""
     unanswered = int(table["response_end"].isna()[points == busiest].sum())
     silent = f"; {unanswered:,} never answered" if unanswered else ""
-    headline(ax, f"Where the time went: clients waited {total} in all{said}{silent}")
+    headline(ax, f"Where the time went: clients waited {total} in all{said}{silent}", width=72)
 
 
 def _label(data: Any, table: pd.DataFrame, first: pd.Series) -> str:

@@ -246,3 +246,32 @@ def test_beyond_four_gibibytes_the_numbers_go_on(cap: Capture) -> None:
     packets["time"] += pd.to_timedelta(range(6), unit="s")
     ax = plot.time_sequence(packets)
     assert [low for _, low, _ in bars(part(ax, "segments"))] == [float(n) for n in starts]
+
+
+def test_the_ground_is_grey_while_the_window_is_closed(cap: Capture) -> None:
+    """Closed at 43 ms, open again at 143 ms."""
+    ax = plot.time_sequence(cap)
+    (ground,) = [
+        path
+        for collection in ax.collections
+        if collection.get_transform() == ax.get_xaxis_transform()
+        for path in collection.get_paths()
+    ]
+    assert sorted({round(x, 6) for x in ground.vertices[:, 0]}) == [0.043, 0.143]
+
+
+def test_each_segment_sent_again_says_why(cap: Capture) -> None:
+    """The first was asked for by duplicate ACKs, the second by nobody."""
+    ax = plot.time_sequence(cap)
+    assert marks(part(ax, "fast")) == [(0.033, 1501.0)]
+    said = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "fast: the receiver asked for it (1)" in said
+
+
+def test_the_class_of_a_loss_tells_more_than_its_kind(cap: Capture) -> None:
+    table = cap.retransmissions.assign(loss_class=["tail_probe", "reordering"])
+    said = [text.get_text() for text in plot.retransmissions(table).get_legend().get_texts()]
+    assert "tail loss probe: a guess that it was lost (1)" in said
+    assert "reordering: late, not lost (1)" in said
+    unknown = plot.retransmissions(table.assign(loss_class="phase of the moon"))
+    assert "phase of the moon (2)" in [text.get_text() for text in unknown.get_legend().get_texts()]
