@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from k8scap.findings.flags import FIN, RST, SYN, has_any
+from k8scap.tables.segments import FIN, RST, SYN
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
     from k8scap.findings.case import Case
+    from k8scap.tables.segments import Segments
+
+    Ints = npt.NDArray[np.int64]
 
 _COLUMNS = ["stream", "reader", "reader_port", "sender", "start", "end", "kind", "frames"]
+_MILLISECOND = 1_000_000
 
 
 def closed_windows(case: Case, *, waiting_ms: float) -> pd.DataFrame:
@@ -22,19 +28,24 @@ def closed_windows(case: Case, *, waiting_ms: float) -> pd.DataFrame:
     Only those for which something waited: the sender probed meanwhile (Wireshark calls Linux's probes
     keep-alives), or sent data within `waiting_ms` after the window opened.
     """
-    tcp = _by_side(case, "zero_window")
-    if tcp.empty:
-        return tcp.reindex(columns=_COLUMNS)
-    spells = _spells(tcp)
-    if spells.empty:
-        return spells.reindex(columns=_COLUMNS)
-    others = tcp[tcp["to_side"].isin(spells["side"])]
-    is_probe = others["keep_alive"] | others["zero_window_probe"]
-    probed = _probes_in(spells, others[is_probe])
-    resumed = _resumed(spells, others[~is_probe & (others["payload_length"] > 0)], waiting_ms)
-    opened = spells["opened"].map(lambda number: [] if number != number else [int(number)])  # noqa: PLR0124
-    spells["frames"] = spells["frames"] + probed + opened
-    return spells.loc[(probed.map(len) > 0) | resumed, _COLUMNS]
+    import numpy as np
+
+    found = case.replayed.segments
+    mine, first, last = _spells(found)
+    probing = _flags(case, "keep_alive", "zero_window_probe")
+    probes = np.flatnonzero(probing)
+    data = np.flatnonzero(~probing & (found.payload > 0))
+    rows = []
+    for begin, after in zip(first.tolist(), last.tolist(), strict=True):
+        shut = mine[begin:after]
+        opened = _next_of(found, mine, shut[-1], after)
+        end = found.time[opened] if opened >= 0 else found.time[_last_of_flow(found, shut[0])]
+        probed = _between(found, probes, shut[0], end)
+        resumed = opened >= 0 and _soon(found, data, opened, waiting_ms * _MILLISECOND)
+        if len(probed) or resumed:
+            frames = [*found.number[shut], *found.number[probed], *found.number[[opened]][: opened >= 0]]
+            rows.append((shut[0], int(end), [int(n) for n in frames]))
+    return _table(case, rows, kind="closed", readers_segment=True)
 
 
 def full_windows(case: Case, *, at_least_ms: float, rtt_factor: float) -> pd.DataFrame:
@@ -44,116 +55,109 @@ def full_windows(case: Case, *, at_least_ms: float, rtt_factor: float) -> pd.Dat
     Long is at least `at_least_ms`, and `rtt_factor` times the path's round trip (on a long path every
     full window waits one). A wait that ends with a retransmission is the path's, not the reader's.
     """
-    import pandas as pd
+    import numpy as np
 
-    tcp = _by_side(case, "window_full")
-    if tcp.empty:
-        return tcp.reindex(columns=_COLUMNS)
-    filled = tcp[tcp["window_full"]]
-    answers = tcp[["number", "side", "time"]].rename(columns={"side": "to_side", "time": "end"})
-    answers["answer"] = answers["number"]
-    waits = pd.merge_asof(filled, answers, on="number", by="to_side", direction="forward").dropna(
-        subset="end"
+    found = case.replayed.segments
+    filled = np.flatnonzero(_flags(case, "window_full"))
+    order = found.by_side
+    place = np.searchsorted(
+        found.side[order] * len(found) + order, (found.side[filled] ^ 1) * len(found) + filled
     )
+    answer = order[np.minimum(place, max(len(order) - 1, 0))] if len(order) else filled
+    answered = (place < len(order)) & (found.side[answer] == found.side[filled] ^ 1)
+    filled, answer = filled[answered], answer[answered]
     rtts = case.round_trips.groupby("stream")["rtt_ms"].median() * rtt_factor
-    longest = waits["stream"].map(rtts).astype("float64").fillna(0.0).clip(lower=at_least_ms)
-    waits = waits[(waits["end"] - waits["time"]).dt.total_seconds() * 1000.0 >= longest]
-    waits = waits[~_with_retransmission(case, waits)]
-    waits["frames"] = [[int(a), int(b)] for a, b in zip(waits["number"], waits["answer"], strict=True)]
-    columns = {"dst": "reader", "dst_port": "reader_port", "src": "sender", "time": "start"}
-    return waits.rename(columns=columns).assign(kind="full")[_COLUMNS]
-
-
-def _by_side(case: Case, verdict: str) -> pd.DataFrame:
-    """The frames of TCP streams in which Wireshark's `verdict` fell, with `side` and `to_side`.
-
-    `side` is one of a stream's two senders, as a number, `to_side` the other.
-    """
-    tcp = case.tcp
-    tcp = tcp[tcp["stream"].isin(tcp.loc[tcp[verdict], "stream"].unique())]
-    began = case.tcp_conversations.drop_duplicates("stream").set_index("stream")
-    columns = [
-        "stream",
-        "time",
-        "src",
-        "src_port",
-        "dst",
-        "dst_port",
-        "tcp_flags",
-        "window",
-        "payload_length",
+    longest = rtts.reindex(case.replayed.stream[found.row[filled]]).fillna(0.0).to_numpy(dtype=np.float64)
+    waited = (found.time[answer] - found.time[filled]) / _MILLISECOND
+    events = case.replayed.events
+    repeated = np.searchsorted(events, answer, "right") > np.searchsorted(events, filled, "left")
+    kept = np.flatnonzero((waited >= np.maximum(longest, at_least_ms)) & ~repeated)
+    rows = [
+        (int(a), int(found.time[b]), [int(found.number[a]), int(found.number[b])])
+        for a, b in zip(filled[kept].tolist(), answer[kept].tolist(), strict=True)
     ]
-    verdicts = ["zero_window", "zero_window_probe", "keep_alive", "window_full"]
-    rows = tcp[columns + verdicts].astype({"src": "object", "dst": "object"}).reset_index()
-    host = rows["stream"].map(began["src"].astype("object")) == rows["src"]
-    port = (rows["stream"].map(began["src_port"]) == rows["src_port"]).fillna(value=False).astype(bool)
-    first = (host & port).astype("int64")
-    rows["side"] = 2 * rows["stream"].astype("int64") + first
-    rows["to_side"] = rows["side"] + 1 - 2 * first
-    return rows
+    return _table(case, rows, kind="full", readers_segment=False)
 
 
-def _spells(tcp: pd.DataFrame) -> pd.DataFrame:
-    """Runs of announcements of zero by one side, with `opened` (the frame that ended it) where there is."""
-    reader = tcp[tcp["side"].isin(tcp.loc[tcp["zero_window"], "side"])].copy()
-    shut = (reader["window"] == 0).fillna(value=False).astype(bool) & ~has_any(reader, FIN | SYN | RST)
-    sides = reader["side"]
-    reader["spell"] = (shut != shut.groupby(sides).shift(fill_value=False)).groupby(sides).cumsum()
-    reader["next"] = reader.groupby("side")["number"].shift(-1)
-    reader["next_time"] = reader.groupby("side")["time"].shift(-1)
-    spells = (
-        reader[shut]
-        .groupby(["side", "spell"])
-        .agg(
-            stream=("stream", "first"),
-            reader=("src", "first"),
-            reader_port=("src_port", "first"),
-            sender=("dst", "first"),
-            start=("time", "first"),
-            frames=("number", list),
-            opened=("next", "last"),
-            end=("next_time", "last"),
-        )
-        .reset_index()
-    )
-    last = tcp.groupby("stream")["time"].max()
-    ends = spells["stream"].map(last) if len(last) else spells["end"]  # an empty mapper's values are floats
-    return spells.assign(kind="closed", end=spells["end"].fillna(ends)).sort_values("start", kind="stable")
+def _flags(case: Case, *verdicts: str) -> npt.NDArray[np.bool_]:
+    """Which segments Wireshark gave one of these verdicts."""
+    import numpy as np
+
+    replay = case.replayed
+    flags = [replay.packets[name].to_numpy(dtype=bool)[replay.segments.row] for name in verdicts]
+    told: npt.NDArray[np.bool_] = np.logical_or.reduce(flags)
+    return told
 
 
-def _probes_in(spells: pd.DataFrame, probes: pd.DataFrame) -> pd.Series:
-    """For each spell the numbers of the other side's probes in it."""
+def _spells(found: Segments) -> tuple[Ints, Ints, Ints]:
+    """Runs of announcements of zero by one side.
+
+    Indices of the segments of the sides that announced it, side by side; from where to where each run goes.
+    """
+    import numpy as np
+
+    marks = found.has(FIN) | found.has(SYN) | found.has(RST)
+    shut = (found.window == 0) & ~marks
+    closing = np.zeros(2 * found.flows, dtype=bool)
+    closing[found.side[shut]] = True
+    mine = found.by_side[closing[found.side[found.by_side]]]
+    closed, side = shut[mine], found.side[mine]
+    same = np.zeros(len(mine), dtype=bool)
+    same[1:] = side[1:] == side[:-1]
+    goes_on = same & np.concatenate((closed[:1] & False, closed[:-1]))
+    first = np.flatnonzero(closed & ~goes_on)
+    ends = np.append(~(same[1:] & closed[1:]), np.ones(min(len(mine), 1), dtype=bool))
+    last = np.flatnonzero(closed & ends) + 1
+    return mine, first, last
+
+
+def _next_of(found: Segments, mine: Ints, segment: int, place: int) -> int:
+    """The same side's next segment, which stands at `place`; -1 where it said nothing more."""
+    there = place < len(mine) and found.side[mine[place]] == found.side[segment]
+    return int(mine[place]) if there else -1
+
+
+def _last_of_flow(found: Segments, segment: int) -> int:
+    flow = int(found.flow[segment])
+    return int(found.flow_start[flow + 1] if flow + 1 < found.flows else len(found)) - 1
+
+
+def _between(found: Segments, candidates: Ints, start: int, end: int) -> Ints:
+    """Those of the candidates that the other side sent after segment `start`, up to the time `end`."""
+    import numpy as np
+
+    low = np.searchsorted(candidates, start)
+    high = np.searchsorted(candidates, _last_of_flow(found, start), "right")
+    near = candidates[low:high]
+    others: Ints = near[(found.side[near] == found.side[start] ^ 1) & (found.time[near] <= end)]
+    return others
+
+
+def _soon(found: Segments, data: Ints, opened: int, within: float) -> bool:
+    """Whether the other side sent data so soon after the window had opened."""
+    return len(_between(found, data, opened, int(found.time[opened] + within))) > 0
+
+
+def _table(
+    case: Case, rows: list[tuple[int, int, list[int]]], *, kind: str, readers_segment: bool
+) -> pd.DataFrame:
+    """`rows` are a segment (the reader's own, or one sent to it), when it ended, and the frames."""
+    import numpy as np
     import pandas as pd
 
-    known = spells.assign(row=spells.index, to_side=spells["side"])[["row", "to_side", "start", "end"]]
-    times = probes[["number", "time", "to_side"]].sort_values("time", kind="stable")
-    placed = pd.merge_asof(times, known, left_on="time", right_on="start", by="to_side")
-    inside = placed[placed["time"] <= placed["end"]]
-    numbers = inside.groupby("row")["number"].agg(list).to_dict()
-    return pd.Series([numbers.get(row, []) for row in spells.index], index=spells.index, dtype="object")
-
-
-def _resumed(spells: pd.DataFrame, data: pd.DataFrame, waiting_ms: float) -> pd.Series:
-    """Whether data came soon after the window had opened (never where it stayed shut)."""
-    import pandas as pd
-
-    ends = spells.assign(row=spells.index, to_side=spells["side"])[["row", "to_side", "end", "opened"]]
-    after = pd.merge_asof(
-        ends.dropna(subset="opened").sort_values("end", kind="stable"),
-        data[["time", "to_side"]].sort_values("time", kind="stable"),
-        left_on="end",
-        right_on="time",
-        by="to_side",
-        direction="forward",
-        tolerance=pd.Timedelta(milliseconds=waiting_ms),
-    )
-    return pd.Series(spells.index.isin(after.loc[after["time"].notna(), "row"]), index=spells.index)
-
-
-def _with_retransmission(case: Case, waits: pd.DataFrame) -> pd.Series:
-    import pandas as pd
-
-    times = {stream: list(group) for stream, group in case.retransmissions.groupby("stream")["time"]}
-    rows = zip(waits["stream"], waits["time"], waits["end"], strict=True)
-    has = [any(start <= time <= end for time in times.get(stream, ())) for stream, start, end in rows]
-    return pd.Series(has, index=waits.index, dtype="bool")
+    replay = case.replayed
+    found = replay.segments
+    segment = np.array([row[0] for row in rows], dtype=np.int64)
+    ends = pd.DataFrame(replay.ends.take(found.row[segment]).columns())
+    reader, sender = ("src", "dst") if readers_segment else ("dst", "src")
+    columns = {
+        "stream": replay.stream[found.row[segment]],
+        "reader": ends[reader].astype("object"),
+        "reader_port": ends[f"{reader}_port"],
+        "sender": ends[sender].astype("object"),
+        "start": pd.to_datetime(found.time[segment], utc=True),
+        "end": pd.to_datetime(np.array([row[1] for row in rows], dtype=np.int64), utc=True),
+        "kind": kind,
+        "frames": [row[2] for row in rows],
+    }
+    return pd.DataFrame(columns, columns=_COLUMNS).sort_values("start", kind="stable")
