@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import struct
+import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -160,14 +161,27 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, datetim
     return path, begin, end
 
 
-def handshake(talk: Talk, pem: Path, version: ssl.TLSVersion, *, check: bool) -> list[int]:
-    """OpenSSL's client and server, 10 ms a turn; gives the number of the first frame of each turn."""
+def handshake(
+    talk: Talk,
+    pem: Path,
+    version: ssl.TLSVersion,
+    *,
+    check: bool,
+    keys: Path | None = None,
+    then: tuple[bytes, bytes] = (b"", b""),
+) -> list[int]:
+    """OpenSSL's client and server, 10 ms a turn; gives the number of the first frame of each turn.
+
+    `then` is what they say to each other behind it, `keys` the file for the session's secrets.
+    """
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(pem)
     client = ssl.create_default_context()
     client.minimum_version = client.maximum_version = version
     if not check:
         client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    if keys is not None:
+        client.keylog_filename = str(keys)
     buffers = [ssl.MemoryBIO() for _ in range(4)]
     ends = {
         "client": client.wrap_bio(buffers[0], buffers[1], server_hostname="shop.test"),
@@ -178,6 +192,8 @@ def handshake(talk: Talk, pem: Path, version: ssl.TLSVersion, *, check: bool) ->
         mine = "client" if turn % 2 == 0 else "server"
         with contextlib.suppress(ssl.SSLError):  # wants to hear more, or refuses
             ends[mine].do_handshake()
+            if then[turn % 2] and turn in (4, 5):
+                ends[mine].write(then[turn % 2])
         said = buffers[1 if mine == "client" else 3].read()
         if said:
             buffers[2 if mine == "client" else 0].write(said)
@@ -209,6 +225,29 @@ def test_tls_1_3_hides_its_certificate_and_a_refused_one_says_why(
     table = requests_in(wire)
     assert rows(table, "status", "error") == [("TLSv1.3", ""), ("TLSv1.2", "unknown_ca")]
     assert table["not_after"].isna().tolist() == [True, False]
+
+
+def test_with_its_secrets_along_tls_and_what_is_in_it_are_read(
+    certificate: tuple[Path, datetime, datetime], tmp_path: Path
+) -> None:
+    wire = Wire()
+    inside = (
+        b"GET /inside?token=hunter2 HTTP/1.1\r\nHost: shop.test\r\n\r\n",
+        b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n",
+    )
+    pem, begin, end = certificate
+    keys, plain, path = (tmp_path / name for name in ("keys", "made.pcap", "with-keys.pcapng"))
+    handshake(Talk(wire, 40_001, 8443), pem, ssl.TLSVersion.TLSv1_3, check=False, keys=keys, then=inside)
+    write_pcap(plain, wire.frames)
+    argv = ["editcap", "--inject-secrets", f"tls,{keys}", str(plain), str(path)]
+    subprocess.run(argv, check=True, capture_output=True)
+    assert rows(k8scap.load(plain).requests, "protocol", "status") == [("TLS", "TLSv1.3")]
+    table = k8scap.load(path).requests
+    assert rows(table, "protocol", "target", "host", "status", "error") == [
+        ("TLS", "", "shop.test", "TLSv1.3", ""),
+        ("HTTP/1", "/inside?…", "shop.test", "503", "Service Unavailable"),
+    ]
+    assert [table["not_before"][0], table["not_after"][0]] == [begin, end]
 
 
 def test_a_handshake_that_the_server_refuses_has_an_answer_and_no_version(

@@ -9,6 +9,7 @@ import numpy as np
 
 from k8scap.parser.beyond import BeyondThisEngineError
 from k8scap.parser.records.reader import RecordReader
+from k8scap.parser.records.scan import format_of, head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ _SHORTEST = 64
 """Bytes of Ethernet's shortest frame, with its checksum: what is shorter is padded (IEEE 802.3, 3.2.8)."""
 _HEADER_WORDS = (8, 5, 6, 7, *range(9, 16))
 _DATA_OFFSET = 12
+_SECRETS = 10
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,19 @@ def payloads(
             raise BeyondThisEngineError(reader.beyond)
     finally:
         reader.close()
+
+
+def brings_secrets(files: Sequence[Path]) -> bool:
+    """Whether any of the files has a decryption secrets block (pcapng draft, 4.7); raises OSError."""
+    if all(format_of(head(path)) != "pcapng" for path in files):
+        return False
+    reader = RecordReader(files)
+    try:
+        for _ in reader:
+            pass
+    finally:
+        reader.close()
+    return any(int.from_bytes(kept[:4], "little") == _SECRETS for kept in reader.kept_blocks)
 
 
 def _located(

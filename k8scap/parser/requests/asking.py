@@ -51,7 +51,9 @@ TASK_FRAMES = 2_000
 """Fewer frames than this are not worth a tshark of their own: it takes 0.3 s to start."""
 
 _HEADS_ONLY = {"http.desegment_body": "FALSE"}
-_MOST_PORTS = 64
+_SYMMETRIC = ("HTTP/1", "HTTP/2", "TLS")
+"""Wireshark tells who asks by what is said; in other protocols by which port is the protocol's."""
+_MOST_PORTS = 4_096
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,10 +107,13 @@ def _tasks(choice: Choice, told: Mapping[str, str]) -> Iterator[_Task]:
 
 
 def _ports(choice: Choice, mine: np.ndarray) -> dict[str, str]:
-    """Decode-as rules for the servers' ports, likely the lower ones; the most frequent ones, if many."""
-    ports, counts = np.unique(choice.ports[mine].min(axis=1), return_counts=True)
+    """Decode-as rules: one tshark's conversations speak one protocol, whatever it would take a port for."""
+    name = dissector(choice.protocol)
+    if choice.protocol in _SYMMETRIC:
+        return {"tcp.port==1-65535": name}
+    ports, counts = np.unique(choice.ports[mine], return_counts=True)
     often = ports[np.argsort(-counts, kind="stable")][:_MOST_PORTS]
-    return {f"tcp.port=={port}": dissector(choice.protocol) for port in often.tolist()}
+    return {f"tcp.port=={port}": name for port in often.tolist()}
 
 
 def _run(folder: Path, which: int, task: _Task, every: np.ndarray) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from k8scap.parser.records.payloads import brings_secrets
 from k8scap.parser.requests.conversations import carriers, spoken
 from k8scap.parser.requests.greetings import greetings
 from k8scap.parser.requests.heads import heads
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from k8scap.parser.requests.conversations import Carriers
+from k8scap.parser.requests.conversations import Carriers
 
 MOST_FRAMES = 200_000
 """Of one point; tshark reads some 10,000 a second."""
@@ -25,7 +26,7 @@ MOST_FRAMES = 200_000
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """Frames of conversations in one protocol: their numbers, streams, and either side's ports.
+    """Frames of conversations in one protocol: their numbers, streams, and likely servers' ports.
 
     `bodies` says that all of a conversation is there, so that messages may be put together from several
     frames; else only their heads are.
@@ -74,7 +75,8 @@ def _of_streams(segments: Carriers, streams: np.ndarray) -> Carriers:
 
 def _parts(name: str, segments: Carriers, files: Sequence[Path]) -> Iterator[Choice]:
     if name == "TLS":
-        yield _choice(name, segments, greetings(segments, files))
+        readable = brings_secrets(files)
+        yield _choice(name, segments, np.arange(len(segments)) if readable else greetings(segments, files))
     elif name == "HTTP/1":
         found = heads(segments, files)
         found.rows |= _greeted(segments, files, found.tunnels)
@@ -93,7 +95,7 @@ def _greeted(segments: Carriers, files: Sequence[Path], streams: set[int]) -> se
 
 
 def _choice(name: str, segments: Carriers, rows: np.ndarray, *, bodies: bool = True) -> Choice:
-    ports = np.stack((segments.src_port[rows], segments.dst_port[rows]), axis=1)
+    ports = np.minimum(segments.src_port[rows], segments.dst_port[rows])
     return Choice(name, segments.number[rows], segments.stream[rows], ports, bodies)
 
 
