@@ -109,23 +109,23 @@ def _frames(replay: Replay) -> _Frames:
 
     from k8scap.tables.assembly import ABSENT, integers, nanoseconds
     from k8scap.tables.endpoints import (
-        capture_order,
+        chosen_rows,
         frame_numbers,
         from_initiator,
         group_starts,
     )
 
     packets, ends, stream = replay.packets, replay.ends, replay.stream
-    order = capture_order(packets)
-    rows = order[((ends.src >= 0) & (ends.dst >= 0))[order]]
+    rows, some = chosen_rows(packets, (ends.src >= 0) & (ends.dst >= 0))
     protocol = packets["protocol"].astype("category")
     codes = np.asarray(protocol.cat.codes).astype(np.int64)
-    group = _groups(ends.take(rows), codes[rows], stream[rows])
+    group = _groups(ends.take(some), codes[some], stream[some])
     alone = stream == ABSENT
     together = np.argsort(group, kind="stable")
     rows, group = rows[together], group[together]
     tcp = (protocol == "TCP").to_numpy(dtype=bool) & ~alone
     flags = np.where(tcp, integers(packets["tcp_flags"], absent=0), -1)[rows]
+    mine = ends.take(rows)
     return _Frames(
         frame_numbers(packets)[rows],
         nanoseconds(packets["time"])[rows],
@@ -134,9 +134,9 @@ def _frames(replay: Replay) -> _Frames:
         group,
         group_starts(group),
         stream[rows],
-        from_initiator(group, ends.take(rows), flags),
+        from_initiator(group, mine, flags),
         protocol.array[rows],
-        ends.take(rows),
+        mine,
     )
 
 

@@ -33,7 +33,7 @@ class Endpoints:
     addresses: pd.CategoricalDtype
     points: pd.CategoricalDtype
 
-    def take(self, rows: Ints | Bools) -> Endpoints:
+    def take(self, rows: Ints | Bools | slice) -> Endpoints:
         """Those of some frames."""
         return Endpoints(
             self.src[rows],
@@ -127,6 +127,14 @@ def capture_order(packets: pd.DataFrame) -> Ints:
     return order
 
 
+def chosen_rows(packets: pd.DataFrame, mask: Bools) -> tuple[Ints, Ints | slice]:
+    """Positions of the frames of `mask` in capture order; and the same as a slice, where that is all."""
+    order = capture_order(packets)
+    rows = order[mask[order]]
+    whole = len(rows) == len(packets) and bool((rows[1:] > rows[:-1]).all())
+    return rows, slice(None) if whole else rows
+
+
 def frame_numbers(packets: pd.DataFrame) -> Ints:
     """`number`, be it the index or a column."""
     import numpy as np
@@ -154,6 +162,8 @@ def _ranked(values: Ints) -> tuple[Ints, int]:
     if not len(values):
         return values.astype(np.int64), 0
     low, high = int(values.min()), int(values.max())
+    if low == high:
+        return np.zeros(len(values), dtype=np.int64), 1
     if high - low > 4 * len(values) + 65_536:
         distinct, rank = np.unique(values, return_inverse=True)
         return rank.astype(np.int64), len(distinct)

@@ -150,37 +150,35 @@ def segments(packets: pd.DataFrame, *, what: str = "a TCP table", twice: bool = 
     Raises SchemaError, saying that `what` needs them, where columns are missing.
     """
     from k8scap.schema import require
-    from k8scap.tables.endpoints import capture_order, endpoints
+    from k8scap.tables.endpoints import endpoints
 
     require(packets, COLUMNS_NEEDED, what=what)
-    order = capture_order(packets)
-    usable = (packets["protocol"] == "TCP") & packets["stream"].notna() & packets["seq_raw"].notna()
-    rows = order[usable.to_numpy(dtype=bool)[order]]
-    return _built(packets, rows, endpoints(packets), twice=twice)
+    return _built(packets, endpoints(packets), twice=twice)
 
 
-def _built(packets: pd.DataFrame, rows: Ints, ends: Endpoints, *, twice: bool) -> Segments:
+def _built(packets: pd.DataFrame, ends: Endpoints, *, twice: bool) -> Segments:
     import numpy as np
 
-    from k8scap.parser.conversations.tracks import OUT, STATE, tracks
+    from k8scap.parser.conversations.tracks import IN, OUT, STATE, tracks
     from k8scap.tables.assembly import integers, nanoseconds
-    from k8scap.tables.endpoints import NO_PORT, dense, frame_numbers
+    from k8scap.tables.endpoints import NO_PORT, chosen_rows, dense, frame_numbers
     from k8scap.tables.sightings import seen_before
 
-    def column(name: str, absent: int = 0) -> Ints:
-        return integers(packets[name], absent=absent)[rows]
+    usable = (packets["protocol"] == "TCP") & packets["stream"].notna() & packets["seq_raw"].notna()
+    rows, some = chosen_rows(packets, usable.to_numpy(dtype=bool))
 
-    flow = dense(ends.point[rows], integers(packets["stream"])[rows])
+    def column(name: str, absent: int = 0) -> Ints:
+        return integers(packets[name], absent=absent)[some]
+
+    flow = dense(ends.point[some], integers(packets["stream"])[some])
     flows, flags = int(flow.max()) + 1 if len(flow) else 0, column("tcp_flags")
-    relative = ("seq_raw", "ack_raw", "seq", "ack")
-    frames = np.stack(
-        [
-            *(part[rows] for part in (ends.src, ends.src_port, ends.dst, ends.dst_port)),
-            flags,
-            *(column(name) for name in relative),
-            *(column(name, LOWEST) for name in ("sack_left", "sack_right")),
-        ]
-    )
+    frames = np.empty((IN, len(rows)), dtype=np.int64)
+    for place, part in enumerate((ends.src, ends.src_port, ends.dst, ends.dst_port)):
+        frames[place] = part[some]
+    frames[4] = flags
+    for place, name in enumerate(("seq_raw", "ack_raw", "seq", "ack"), start=5):
+        frames[place] = column(name)
+    frames[9], frames[10] = column("sack_left", LOWEST), column("sack_right", LOWEST)
     out = np.empty((OUT, len(rows)), dtype=np.int64)
     room = [np.zeros(shape, dtype=np.int64) for shape in (flows + 1, (3, flows), (STATE, 2 * flows))]
     tracks(frames, flow, *room, out)
@@ -189,8 +187,8 @@ def _built(packets: pd.DataFrame, rows: Ints, ends: Endpoints, *, twice: bool) -
     occupied = np.where(flags & RST, 0, (flags & SYN != 0) * 1 + (flags & FIN != 0) * 1)
     built = Segments(
         rows[order],
-        frame_numbers(packets)[rows][order],
-        nanoseconds(packets["time"])[rows][order],
+        frame_numbers(packets)[some][order],
+        nanoseconds(packets["time"])[some][order],
         flow[order],
         side,
         flags,
