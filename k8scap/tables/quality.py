@@ -73,7 +73,8 @@ def _handshakes_and_sides(segments: Segments) -> tuple[npt.NDArray[np.bool_], np
     begun = np.zeros(segments.flows, dtype=bool)
     begun[segments.flow[segments.has(SYN)]] = True
     sides = np.bincount(np.unique(segments.side) // 2, minlength=segments.flows)
-    return begun, sides
+    spoken = np.bincount(segments.flow[~segments.has(SYN)], minlength=segments.flows) > 0
+    return begun, np.where(spoken, sides, 2)  # a SYN that nobody answers has no other side to be seen
 
 
 def _tcp(packets: pd.DataFrame, replay: Replay) -> Mapping[str, Any]:

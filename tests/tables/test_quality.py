@@ -8,7 +8,7 @@ from k8scap.tables.quality import quality
 
 
 def mixed(wire: Wire) -> None:
-    """A whole connection, one from its middle, one of which only the client's side is there."""
+    """A whole connection, one from its middle, one without its server's side, and a lone SYN."""
     whole = wire.connection()
     whole.open()
     whole.send(30, "client", "A", seq=1, ack=1, size=9000)
@@ -17,7 +17,8 @@ def mixed(wire: Wire) -> None:
     middle.send(41, "server", "A", seq=1, ack=11)
     one_sided = wire.connection()
     one_sided.send(50, "client", "S", seq=0)
-    one_sided.send(1050, "client", "S", seq=0)
+    one_sided.send(1050, "client", "A", seq=1, ack=1)
+    wire.connection().send(1060, "client", "S", seq=0)
 
 
 def twice(wire: Wire) -> None:
@@ -44,11 +45,11 @@ def manifest(**counters: int) -> Manifest:
 
 def test_what_is_missing_is_counted(scenes: dict[str, Scene]) -> None:
     found = quality(scenes["mixed"].packets, manifests=(), cut_off=False)
-    assert (found.frames, found.tcp_conversations) == (8, 3)
+    assert (found.frames, found.tcp_conversations) == (9, 4)
     assert (found.missing_handshakes, found.one_sided) == (1, 1)
     assert (found.complete, found.dropped, found.truncated) == (None, None, 0)
-    assert any("1 of 3 TCP connections began before the capture" in note for note in found.notes)
-    assert any("1 of 3 TCP connections shows one direction only" in note for note in found.notes)
+    assert any("1 of 4 TCP connections began before the capture" in note for note in found.notes)
+    assert any("1 of 4 TCP connections shows one direction only" in note for note in found.notes)
     assert any("up to 9,054 bytes" in note and "offload" in note for note in found.notes)
 
 
