@@ -192,9 +192,10 @@ class Quality:
 
     `complete` is None where no manifest tells. `truncated` counts frames cut by the snaplen,
     `missing_handshakes` TCP conversations whose SYN was not captured, `one_sided` those with packets in
-    one direction only (a SYN that nobody answers is none). Of the `tcp_frames`, `duplicates` show a packet that was captured already,
-    `super_packets` are longer than Ethernet's (offload joined them; `largest_frame` in bytes), and wrong
-    checksums are those that the capture's own side sent, that it received, or of unknown direction.
+    one direction only (a SYN that nobody answers is none). Of the `tcp_frames`, `duplicates` show a packet
+    that was captured already, `super_packets` are longer than Ethernet's (offload joined them;
+    `largest_frame` in bytes), and wrong checksums are those that the capture's own side sent, that it
+    received, or of unknown direction.
     `clock_jumps` counts the times at which the capture's clock was set. `side` says on which side of its
     connections the capture stands: client, server, middle, or empty where it is unknown or differs.
     `notes` are sentences for people.
