@@ -48,6 +48,15 @@ MIXTURES = (
     "dns-timeout+packet-loss",
     "connection-refused+dns-timeout",
     "slow-reader+slow-server",
+    "connection-refused+delayed-ack",
+    "conntrack-race+slow-server",
+    "dns-servfail+idle-reset",
+    "http-errors+ndots-storm",
+    "http-errors+packet-loss",
+    "mtu-black-hole+slow-server",
+    "network-policy-drop+slow-server",
+    "packet-loss+tls-failure",
+    "reordering+slow-server",
 )
 LONGEST = 300.0  # seconds for one run, of which the lab itself takes five
 NONE = "-"
