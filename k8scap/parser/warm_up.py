@@ -83,11 +83,26 @@ def _follow_nothing() -> None:
     """The kernels that tables are made with, once engine and tables meet."""
     import numpy as np
 
-    from k8scap.parser.conversations.tracks import IN, OUT, STATE, highest, others, tracks
+    from k8scap.parser.conversations.tracks import (
+        FLOW,
+        IN,
+        OUT,
+        SEEN,
+        STATE,
+        highest,
+        meet,
+        met_before,
+        others,
+        place,
+        settle,
+    )
 
     none = np.zeros(0, np.int64)
-    room = [np.zeros(shape, np.int64) for shape in ((1,), (3, 0), (STATE, 0))]
-    tracks(np.zeros((IN, 0), np.int64), none, *room, np.zeros((OUT, 0), np.int64))
+    state, sides, places = (np.zeros(shape, np.int64) for shape in ((FLOW, 0), (STATE, 0), 1))
+    meet(np.zeros((SEEN, 0), np.int64), none, state, sides)
+    settle(state, sides, places)
+    place(np.zeros((IN, 0), np.int64), none, none, state, sides, places, np.zeros((OUT, 0), np.int64))
+    met_before(none, np.full(1, -1), none)
     others(none, none)
     for before in (False, True):
         highest(none, none, before, none)

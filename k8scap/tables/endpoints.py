@@ -169,6 +169,8 @@ def _ranked(values: Ints) -> tuple[Ints, int]:
         return rank.astype(np.int64), len(distinct)
     there = np.zeros(high - low + 1, dtype=np.int64)
     there[values - low] = 1
+    if there.all():
+        return values - low, high - low + 1
     place = np.cumsum(there) - 1
     return place[values - low], int(place[-1]) + 1
 

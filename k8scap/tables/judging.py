@@ -117,14 +117,12 @@ def _same_packet(replay: Replay, late: Ints) -> Bools:
     """Repeats with the IP identification of what they repeat, where the sender gives each packet its own."""
     import numpy as np
 
-    from k8scap.tables.sightings import telling
-
     found, before = replay.segments, replay.coverage.before[late]
     earlier = np.maximum(before, 0)
     if not len(late):
         return late > 0
     same = (found.ip_id[late] == found.ip_id[earlier]) & (found.seq[late] == found.seq[earlier])
-    tells = telling(found)
+    tells = found.telling
     same &= (found.tsval[late] == found.tsval[earlier]) & (found.end[late] == found.end[earlier])
     answer: Bools = (before >= 0) & same & tells[late] & tells[earlier]
     return answer

@@ -93,14 +93,13 @@ def sent_after(segments: Segments, late: Ints, opener: Ints) -> Ints:
     """
     import numpy as np
 
-    from k8scap.tables.sightings import telling
     from k8scap.tables.unwrapping import signed
 
     if not len(late):
         return late
     stamped = (segments.tsval[late] >= 0) & (segments.tsval[opener] >= 0)
     by_time = np.where(stamped, np.sign(signed(segments.tsval[late] - segments.tsval[opener])), 0)
-    tells = telling(segments)
+    tells = segments.telling
     counted = tells[late] & tells[opener]
     step = ((segments.ip_id[late] - segments.ip_id[opener] + 2**15) & 0xFFFF) - 2**15
     return np.where(by_time != 0, by_time, np.where(counted, np.sign(step), 0))
@@ -114,16 +113,14 @@ def provoked(segments: Segments, event: Ints) -> Bools:
     """
     import numpy as np
 
-    from k8scap.tables.handshakes import handshakes
-
     if not len(event):
         return np.zeros(0, dtype=bool)
-    patience = np.maximum(handshakes(segments).round_trip, 0) * 3 // 2 + PROMPT
+    patience = np.maximum(segments.handshakes.round_trip, 0) * 3 // 2 + PROMPT
     acknowledged = segments.acknowledged
     silent = segments.time - segments.heard(segments.time)
     prompt = (silent <= patience[segments.flow]) & (acknowledged <= segments.seq)
     beyond = segments.heard(segments.highest(segments.sack_right)) > segments.end
-    duplicates = segments.heard(_duplicate_acks(segments), 0) >= DUPLICATE_ACKS
+    duplicates = segments.heard(segments.duplicate_acks, 0) >= DUPLICATE_ACKS
     reported = (prompt & (beyond | duplicates))[event]
     reached = segments.reached[event]
     answers = reported.copy()
@@ -138,7 +135,7 @@ def provoked(segments: Segments, event: Ints) -> Bools:
     return answers
 
 
-def _duplicate_acks(segments: Segments) -> Ints:
+def duplicate_acks(segments: Segments) -> Ints:
     """How many pure ACKs in a row, up to each segment, repeated their side's highest acknowledgment."""
     import numpy as np
 
@@ -158,7 +155,7 @@ def reported_twice(segments: Segments, event: Ints) -> Bools:
     import numpy as np
 
     marked = np.zeros(len(event), dtype=bool)
-    reports = _second_reports(segments)
+    reports = segments.second_reports
     flow, side = segments.flow[event], segments.side[event]
     for index in reports.tolist():
         low = int(np.searchsorted(flow, segments.flow[index]))
@@ -172,7 +169,7 @@ def reported_twice(segments: Segments, event: Ints) -> Bools:
     return marked
 
 
-def _second_reports(segments: Segments) -> Ints:
+def second_reports(segments: Segments) -> Ints:
     """Indices of the segments whose first SACK block reports what came twice (RFC 2883, 4).
 
     It lies below what is acknowledged; or above, and then inside a block that was reported before, though

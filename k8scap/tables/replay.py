@@ -44,7 +44,7 @@ class Replay:
     @cached_property
     def sightings(self) -> Segments:
         """All segments, second sightings of one packet among them."""
-        return segments(self.packets, twice=True)
+        return segments(self.packets, twice=True, ends=self.ends)
 
     @cached_property
     def seen_before(self) -> Bools:
@@ -66,9 +66,7 @@ class Replay:
 
     @cached_property
     def handshakes(self) -> Handshakes:
-        from k8scap.tables.handshakes import handshakes
-
-        return handshakes(self.segments)
+        return self.segments.handshakes
 
     @cached_property
     def events(self) -> Ints:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from k8scap.tables.endpoints import Endpoints
+    from k8scap.tables.handshakes import Handshakes
 
     Ints = npt.NDArray[np.int64]
     Bools = npt.NDArray[np.bool_]
@@ -139,68 +140,123 @@ class Segments:
         """The highest sequence number so far of each one's own side."""
         return self.highest(self.end)
 
+    @cached_property
+    def telling(self) -> Bools:
+        """Segments whose IP identification tells them from others; see `sightings.telling`."""
+        from k8scap.tables.sightings import telling
+
+        return telling(self)
+
+    @cached_property
+    def handshakes(self) -> Handshakes:
+        """How each connection was opened; see `handshakes`."""
+        from k8scap.tables.handshakes import handshakes
+
+        return handshakes(self)
+
+    @cached_property
+    def duplicate_acks(self) -> Ints:
+        """How many pure ACKs in a row repeated their side's highest; see `recovery.duplicate_acks`."""
+        from k8scap.tables.recovery import duplicate_acks
+
+        return duplicate_acks(self)
+
+    @cached_property
+    def second_reports(self) -> Ints:
+        """Indices of the segments that report what came twice; see `recovery.second_reports`."""
+        from k8scap.tables.recovery import second_reports
+
+        return second_reports(self)
+
     def take(self, rows: Ints | Bools) -> Segments:
         """Some of the segments, renumbering nothing."""
         return Segments(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-def segments(packets: pd.DataFrame, *, what: str = "a TCP table", twice: bool = False) -> Segments:
+def segments(
+    packets: pd.DataFrame,
+    *,
+    what: str = "a TCP table",
+    twice: bool = False,
+    ends: Endpoints | None = None,
+) -> Segments:
     """The TCP segments of a packets table; with `twice` also second sightings of one packet.
 
-    Raises SchemaError, saying that `what` needs them, where columns are missing.
+    `ends` are the frames' endpoints, where they are known already. Raises SchemaError, saying that `what`
+    needs them, where columns are missing.
     """
     from k8scap.schema import require
     from k8scap.tables.endpoints import endpoints
+    from k8scap.tables.sightings import seen_before
 
     require(packets, COLUMNS_NEEDED, what=what)
-    return _built(packets, endpoints(packets), twice=twice)
+    built = _built(packets, endpoints(packets) if ends is None else ends)
+    return built if twice else built.take(~seen_before(built))
 
 
-def _built(packets: pd.DataFrame, ends: Endpoints, *, twice: bool) -> Segments:
+_PIECE = 1 << 15
+"""Frames that are read at once: their columns fit in a processor's cache."""
+
+
+def _built(packets: pd.DataFrame, ends: Endpoints) -> Segments:
     import numpy as np
 
-    from k8scap.parser.conversations.tracks import IN, OUT, STATE, tracks
-    from k8scap.tables.assembly import integers, nanoseconds
-    from k8scap.tables.endpoints import NO_PORT, chosen_rows, dense, frame_numbers
-    from k8scap.tables.sightings import seen_before
+    from k8scap.parser.conversations.tracks import FLOW, IN, OUT, SEEN, STATE, meet, place, settle
+    from k8scap.tables.assembly import integers
+    from k8scap.tables.endpoints import chosen_rows, dense
 
     usable = (packets["protocol"] == "TCP") & packets["stream"].notna() & packets["seq_raw"].notna()
     rows, some = chosen_rows(packets, usable.to_numpy(dtype=bool))
-
-    def column(name: str, absent: int = 0) -> Ints:
-        return integers(packets[name], absent=absent)[some]
-
     flow = dense(ends.point[some], integers(packets["stream"])[some])
-    flows, flags = int(flow.max()) + 1 if len(flow) else 0, column("tcp_flags")
-    frames = np.empty((IN, len(rows)), dtype=np.int64)
-    for place, part in enumerate((ends.src, ends.src_port, ends.dst, ends.dst_port)):
-        frames[place] = part[some]
-    frames[4] = flags
-    for place, name in enumerate(("seq_raw", "ack_raw", "seq", "ack"), start=5):
-        frames[place] = column(name)
-    frames[9], frames[10] = column("sack_left", LOWEST), column("sack_right", LOWEST)
-    out = np.empty((OUT, len(rows)), dtype=np.int64)
-    room = [np.zeros(shape, dtype=np.int64) for shape in (flows + 1, (3, flows), (STATE, 2 * flows))]
-    tracks(frames, flow, *room, out)
-    order, side, seq, ack, left, right = out
-    flags, payload = flags[order], np.where(flags & RST, 0, column("payload_length"))[order]
-    occupied = np.where(flags & RST, 0, (flags & SYN != 0) * 1 + (flags & FIN != 0) * 1)
-    built = Segments(
-        rows[order],
-        frame_numbers(packets)[some][order],
-        nanoseconds(packets["time"])[some][order],
-        flow[order],
-        side,
-        flags,
-        seq,
-        seq + payload + occupied,
-        ack,
-        payload,
-        column("window", NO_PORT)[order],
-        column("tsval", -1)[order],
-        column("tsecr", -1)[order],
-        left,
-        right,
-        column("ip_id", -1)[order],
+    flows = int(flow.max()) + 1 if len(flow) else 0
+    state, sides, places = (
+        np.zeros(shape, dtype=np.int64) for shape in ((FLOW, flows), (STATE, 2 * flows), flows + 1)
     )
-    return built if twice else built.take(~seen_before(built))
+    out = np.empty((OUT, len(rows)), dtype=np.int64)
+    pieces = [slice(at, at + _PIECE) for at in range(0, len(rows), _PIECE)]
+    reader = _Reader(packets, ends, rows, whole=isinstance(some, slice))
+    for piece in pieces:
+        meet(reader.read(piece, SEEN), flow[piece], state, sides)
+    settle(state, sides, places)
+    for piece in pieces:
+        place(reader.read(piece, IN), flow[piece], rows[piece], state, sides, places, out)
+    return Segments(*out)
+
+
+class _Reader:
+    """Columns of a packets table, some frames at a time, as the kernels want them."""
+
+    def __init__(self, packets: pd.DataFrame, ends: Endpoints, rows: Ints, *, whole: bool) -> None:
+        from k8scap.tables.endpoints import frame_numbers
+
+        self._ends = (ends.src, ends.src_port, ends.dst, ends.dst_port)
+        self._columns = [(packets[name], absent) for name, absent in _KERNEL_COLUMNS]
+        self._number, self._time = frame_numbers(packets), packets["time"]
+        self._rows, self._whole = rows, whole
+
+    def read(self, piece: slice, most: int) -> Ints:
+        """The first `most` columns of these rows."""
+        import numpy as np
+
+        from k8scap.tables.assembly import integers, nanoseconds
+
+        rows = self._rows[piece]
+        chosen = piece if self._whole else rows
+        room = np.empty((most, len(rows)), dtype=np.int64)
+        for place, part in enumerate(self._ends):
+            room[place] = part[chosen]
+        wanted = self._columns[: most - len(self._ends)]
+        for place, (column, absent) in enumerate(wanted, start=len(self._ends)):
+            room[place] = integers(column.iloc[chosen], absent=absent)
+        if most > len(self._ends) + len(wanted):
+            room[-2] = self._number[chosen]
+            room[-1] = nanoseconds(self._time.iloc[chosen])
+        return room
+
+
+_KERNEL_COLUMNS = (
+    ("tcp_flags", 0), ("seq_raw", 0), ("seq", 0), ("ack_raw", 0), ("ack", 0), ("sack_left", LOWEST),
+    ("sack_right", LOWEST), ("payload_length", 0), ("window", -1), ("tsval", -1), ("tsecr", -1),
+    ("ip_id", -1),
+)  # fmt: skip
+"""Behind the frames' ends, in the order that the kernels know (parser.conversations.tracks)."""

@@ -46,7 +46,7 @@ def seen_before(segments: Segments) -> Bools:
     gap = segments.time - segments.time[earlier]
     near = gap <= np.where(segments.tsval > 0, SAME_STAMP_WITHIN, SAME_ID_WITHIN)
     unanswered = (segments.other < earlier) & (gap <= AT_ONCE) & (segments.end > segments.seq)
-    answer: Bools = there & (gap >= 0) & ((near & telling(segments)) | unanswered)
+    answer: Bools = there & (gap >= 0) & ((near & segments.telling) | unanswered)
     return answer
 
 
@@ -69,6 +69,8 @@ def _equal_before(segments: Segments) -> Ints:
     """Index of the last segment equal in all fields on the same side, -1 where there is none."""
     import numpy as np
 
+    from k8scap.parser.conversations.tracks import met_before
+
     keys = (
         segments.side, segments.seq, segments.end, segments.ack, segments.flags, segments.window,
         segments.tsval, segments.tsecr, segments.sack_left, segments.sack_right, segments.ip_id,
@@ -77,14 +79,14 @@ def _equal_before(segments: Segments) -> Ints:
     for key in keys:
         digest = (digest ^ key.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
         digest ^= digest >> np.uint64(29)
-    order = np.argsort(digest, kind="stable")
-    alike = np.flatnonzero(digest[order][1:] == digest[order][:-1])
-    first, second = order[alike], order[alike + 1]
-    same = np.ones(len(alike), dtype=bool)
+    table = np.full(1 << max(2 * len(segments), 1).bit_length(), -1, dtype=np.int64)
+    earlier = np.empty(len(segments), dtype=np.int64)
+    met_before(digest.view(np.int64), table, earlier)
+    second = np.flatnonzero(earlier >= 0)
+    same = np.ones(len(second), dtype=bool)
     for key in keys:
-        same &= key[first] == key[second]
-    earlier = np.full(len(order), -1, dtype=np.int64)
-    earlier[second[same]] = first[same]
+        same &= key[earlier[second]] == key[second]
+    earlier[second[~same]] = -1
     return earlier
 
 

@@ -87,12 +87,10 @@ def _halves(segments: Segments) -> tuple[Ints, Ints]:
     """Nanoseconds from the SYN to its answer, and from that to the client's acknowledgment; -1 unknown."""
     import numpy as np
 
-    from k8scap.tables.handshakes import handshakes
-
     if not len(segments):
         none = np.zeros(0, dtype=np.int64)
         return none, none
-    found = handshakes(segments)
+    found = segments.handshakes
     time = segments.time
     once = np.bincount(segments.flow[segments.has(_SYN)], minlength=segments.flows) == 2
     there = once & (found.syn >= 0) & (found.syn_ack >= 0)

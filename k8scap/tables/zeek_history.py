@@ -81,6 +81,10 @@ def _times(segments: Segments, mask: Bools, *, most: int = 10**12) -> Ints:
 
     rows = segments.by_side[mask[segments.by_side]]
     side = segments.side[rows]
+    if most == 1:
+        first = np.ones(len(rows), dtype=bool)
+        first[1:] = side[1:] != side[:-1]
+        return rows[first]
     count = np.arange(len(rows)) - np.searchsorted(side, side) + 1
     power = 10 ** np.round(np.log10(count)).astype(np.int64)
     chosen: Ints = rows[(count == power) & (count <= most)]
