@@ -89,5 +89,5 @@ def _of(some: int, total: int) -> str:
 
 
 def _share(some: int, total: int) -> str:
-    percent = 100 * some / total
+    percent = 100 * some / max(total, some)  # a long frame with a broken header is no segment
     return f"{percent:.0f} %" if percent >= 1 else "under 1 %"

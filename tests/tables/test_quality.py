@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from wire import Scene, Wire, shoot
 
-from k8scap.model import Counters, Manifest
+from k8scap.model import Counters, Manifest, Quality
 from k8scap.tables.quality import quality
+from k8scap.tables.quality_notes import notes
 
 
 def mixed(wire: Wire) -> None:
@@ -95,3 +96,9 @@ def test_frames_cut_by_the_snapshot_length_are_counted(scenes: dict[str, Scene])
     found = quality(packets, manifests=(), cut_off=False)
     assert found.truncated == 1
     assert any("33 % of the frames were cut short" in note for note in found.notes)
+
+
+def test_a_long_frame_whose_tcp_header_is_broken_is_told_too() -> None:
+    """A stranger's capture: one long frame with TCP's protocol number, and no segment in it."""
+    (note,) = notes(Quality(frames=1, tcp_frames=0, super_packets=1, largest_frame=60_000))
+    assert note.startswith("100 % of the TCP frames are longer than Ethernet's, up to 60,000 bytes")
