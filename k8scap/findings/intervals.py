@@ -5,22 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import pandas as pd
-
-    Interval = tuple[pd.Timestamp, pd.Timestamp]
-
-
-def union(intervals: Iterable[Interval]) -> list[Interval]:
-    """The same instants as disjoint intervals, in order. One that ends before it starts is left out."""
-    merged: list[Interval] = []
-    for start, end in sorted(i for i in intervals if i[0] < i[1]):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
 
 
 def union_seconds(starts: pd.Series, ends: pd.Series) -> float:
@@ -39,12 +24,3 @@ def union_seconds(starts: pd.Series, ends: pd.Series) -> float:
     begin, end = begin[known][order], np.maximum.accumulate(end[known][order])
     covered = np.append(begin[:1], end[:-1])
     return float(np.maximum(end - np.maximum(begin, covered), 0).sum() / 1e9)
-
-
-def overlap_seconds(intervals: Iterable[Interval], start: pd.Timestamp, end: pd.Timestamp) -> float:
-    """How much of `start` … `end` the union of `intervals` covers, in seconds."""
-    return _seconds(union((max(a, start), min(b, end)) for a, b in intervals))
-
-
-def _seconds(disjoint: list[Interval]) -> float:
-    return float(sum((end - start).total_seconds() for start, end in disjoint))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from k8scap.tables.assembly import ABSENT
 from k8scap.tables.loss import CLASSES
-from k8scap.tables.recovery import SHORTEST_TIMEOUT
+from k8scap.tables.recovery import REPORTS, SHORTEST_TIMEOUT
 from k8scap.tables.segments import ACK, FIN, LOWEST, SYN
 
 if TYPE_CHECKING:
@@ -184,14 +184,10 @@ def _selectively_acknowledged(replay: Replay, late: Ints) -> Bools:
     for place, first, last in zip(asked.tolist(), low.tolist(), high.tolist(), strict=True):
         index = late[place]
         until = first + int(np.searchsorted(reports[first:last], index))
-        near = reports[max(first, until - _REPORTS) : until]
+        near = reports[max(first, until - REPORTS) : until]
         whole = (found.sack_left[near] <= found.seq[index]) & (found.sack_right[near] >= found.end[index])
         answer[place] = bool(whole.any())
     return answer
-
-
-_REPORTS = 4096
-"""So many of the last selective ACKs are searched: a window's worth, and then some."""
 
 
 def _judge_fills(replay: Replay, late: Ints, fills: Bools, answered: Bools, answers: _Open) -> None:

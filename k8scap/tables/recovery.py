@@ -201,12 +201,12 @@ def _reported(segments: Segments, reporting: Ints, sides: Ints, index: int) -> b
     side = segments.side[index]
     first, last = int(np.searchsorted(sides, side)), int(np.searchsorted(sides, side, "right"))
     until = first + int(np.searchsorted(reporting[first:last], index))
-    near = reporting[max(first, until - _REPORTS) : until]
+    near = reporting[max(first, until - REPORTS) : until]
     left, right = segments.sack_left[near], segments.sack_right[near]
     return bool(((left <= segments.sack_left[index]) & (right >= segments.sack_right[index])).any())
 
 
-_REPORTS = 4096
+REPORTS = 4096
 """So many of the last selective ACKs are searched: a window's worth, and then some."""
 
 
