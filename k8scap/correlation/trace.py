@@ -253,7 +253,7 @@ def _plain(
     """What has no sequence numbers: packets of `group`, which numbers the conversations."""
     import numpy as np
 
-    from k8scap.tables.endpoints import endpoints, from_initiator
+    from k8scap.tables.endpoints import endpoints, from_initiator, group_starts
 
     together = np.argsort(group, kind="stable")
     rows, group = rows[together], group[together]
@@ -262,7 +262,7 @@ def _plain(
     return {
         "row": rows,
         "conversation": group,
-        "forward": from_initiator(group, ends, none),
+        "forward": from_initiator(group, group_starts(group), ends, none),
         "content": digest(np.full(len(rows), protocol), *content)[together],
         "protocol": np.full(len(rows), protocol),
         "flags": np.zeros(len(rows), dtype=np.int64),

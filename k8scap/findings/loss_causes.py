@@ -59,9 +59,11 @@ def _by_direction(events: pd.DataFrame, sent: pd.DataFrame) -> tuple[Ints, Ints,
     from k8scap.tables.assembly import integers, nanoseconds
 
     stream, lossy = integers(sent["stream"]), np.unique(integers(events["stream"]))
-    code = np.searchsorted(lossy, stream)
-    here = lossy[np.minimum(code, len(lossy) - 1)] == stream
-    chosen = np.flatnonzero(here & (integers(sent["payload_length"], absent=0) > 0))
+    highest = max(int(stream.max(initial=0)), int(lossy.max(initial=0)))
+    known = np.full(highest + 1, -1, dtype=np.int64)
+    known[lossy] = np.arange(len(lossy))
+    code = known[stream]
+    chosen = np.flatnonzero((code >= 0) & (integers(sent["payload_length"], absent=0) > 0))
     side = 2 * code[chosen] + sent["to_service"].to_numpy(dtype=bool)[chosen]
     small = np.uint16 if 2 * len(lossy) < 2**16 else np.int64  # few values are sorted by their digits
     order = np.argsort(side.astype(small), kind="stable")

@@ -88,18 +88,22 @@ def _repeats(case: Case) -> list[int]:
 def _streams(case: Case, again: list[int]) -> npt.NDArray[np.int64]:
     """The connections with enough repeats after one side's last word: few, and cheap to find."""
     import numpy as np
+    import pandas as pd
 
+    if len(again) < MIN_REPEATS:
+        return np.zeros(0, dtype=np.int64)
     tcp = case.tcp
     stream, port, number = (_integers(values) for values in (tcp["stream"], tcp["src_port"], tcp.index))
     repeated = np.isin(number, again)
     wanted = np.isin(stream, np.unique(stream[repeated]))
     stream, port, number, repeated = stream[wanted], port[wanted], number[wanted], repeated[wanted]
-    sides, last = np.unique((stream * 2**16 + port)[::-1], return_index=True)
-    word = number[::-1][last]
-    streams, first = np.unique(sides // 2**16, return_index=True)
-    quiet = np.minimum.reduceat(word, first) if len(first) else word
-    late = repeated & (number > quiet[np.searchsorted(streams, stream)])
-    there, count = np.unique(stream[late], return_counts=True)
+    code, sides = pd.factorize(stream * 2**16 + port)
+    word = np.zeros(len(sides), dtype=np.int64)
+    word[code] = number  # of several the last one stays
+    quiet = pd.Series(word).groupby(sides // 2**16).min()  # by stream, in order
+    late = stream[repeated], number[repeated]
+    unheard = late[0][late[1] > quiet.reindex(late[0]).to_numpy()]
+    there, count = np.unique(unheard, return_counts=True)
     return there[count >= MIN_REPEATS]
 
 

@@ -87,9 +87,10 @@ def conversations(packets: pd.DataFrame, *, replay: Replay | None = None) -> pd.
 
 @dataclass(frozen=True, eq=False)
 class _Frames:
-    """The frames that have a conversation, those of one together, in capture order.
+    """The frames that have a conversation, in capture order.
 
-    `group` numbers the conversations, `starts` is where each begins, `sent` whether its `src` sent the frame.
+    `group` numbers the conversations, `first` and `last` are each one's first and last frame (indices),
+    `sent` is whether its `src` sent the frame.
     """
 
     number: Ints
@@ -97,7 +98,8 @@ class _Frames:
     length: Ints
     payload: Ints
     group: Ints
-    starts: Ints
+    first: Ints
+    last: Ints
     stream: Ints
     sent: Bools
     protocol: pd.Categorical
@@ -108,35 +110,29 @@ def _frames(replay: Replay) -> _Frames:
     import numpy as np
 
     from k8scap.tables.assembly import ABSENT, integers, nanoseconds
-    from k8scap.tables.endpoints import (
-        chosen_rows,
-        frame_numbers,
-        from_initiator,
-        group_starts,
-    )
+    from k8scap.tables.endpoints import chosen_rows, frame_numbers, from_initiator, group_bounds
 
-    packets, ends, stream = replay.packets, replay.ends, replay.stream
-    rows, some = chosen_rows(packets, (ends.src >= 0) & (ends.dst >= 0))
-    protocol = packets["protocol"].astype("category")
-    codes = np.asarray(protocol.cat.codes).astype(np.int64)
-    group = _groups(ends.take(some), codes[some], stream[some])
-    alone = stream == ABSENT
-    together = np.argsort(group, kind="stable")
-    rows, group = rows[together], group[together]
-    tcp = (protocol == "TCP").to_numpy(dtype=bool) & ~alone
-    flags = np.where(tcp, integers(packets["tcp_flags"], absent=0), -1)[rows]
-    mine = ends.take(rows)
+    packets = replay.packets
+    _, some = chosen_rows(packets, (replay.ends.src >= 0) & (replay.ends.dst >= 0))
+    ends, stream = replay.ends.take(some), replay.stream[some]
+    protocol = packets["protocol"].astype("category").array[some]
+    codes = np.asarray(protocol.codes).astype(np.int64)
+    group = _groups(ends, codes, stream)
+    first, last = group_bounds(group)
+    tcp = (codes == protocol.categories.get_indexer(["TCP"])[0]) & (stream != ABSENT) & (codes >= 0)
+    flags = np.where(tcp, integers(packets["tcp_flags"], absent=0)[some], -1)
     return _Frames(
-        frame_numbers(packets)[rows],
-        nanoseconds(packets["time"])[rows],
-        integers(packets["length"], absent=0)[rows],
-        integers(packets["payload_length"], absent=0)[rows],
+        frame_numbers(packets)[some],
+        nanoseconds(packets["time"])[some],
+        integers(packets["length"], absent=0)[some],
+        integers(packets["payload_length"], absent=0)[some],
         group,
-        group_starts(group),
-        stream[rows],
-        from_initiator(group, mine, flags),
-        protocol.array[rows],
-        mine,
+        first,
+        last,
+        stream,
+        from_initiator(group, first, ends, flags),
+        protocol,
+        ends,
     )
 
 
@@ -147,8 +143,10 @@ def _groups(ends: Endpoints, protocol: Ints, stream: Ints) -> Ints:
     from k8scap.tables.assembly import ABSENT
     from k8scap.tables.endpoints import dense
 
-    pair = np.zeros(len(stream), dtype=np.int64)
     alone = np.flatnonzero(stream == ABSENT)
+    if not len(alone):
+        return dense(ends.point, protocol, stream)
+    pair = np.zeros(len(stream), dtype=np.int64)
     both = (ends.src[alone], ends.dst[alone])
     pair[alone] = 1 + dense(np.minimum(*both), np.maximum(*both))
     return dense(ends.point, protocol, np.where(stream == ABSENT, -1, stream), pair)
@@ -158,38 +156,38 @@ def _counts(frames: _Frames) -> dict[str, Any]:
     """What needs no TCP: one array element a conversation."""
     import numpy as np
 
-    starts, sent = frames.starts, frames.sent
-    last = np.append(starts[1:], len(frames.group)) - 1 if len(starts) else starts
-    turned = frames.ends.turned(~sent).take(starts)
-    start, end = frames.time[starts], frames.time[last]
+    first, last, sent = frames.first, frames.last, frames.sent
+    start, end = frames.time[first], frames.time[last]
     duration = (end - start) / 1e9
 
     def total(what: Ints | Bools) -> Ints:
-        return np.add.reduceat(what.astype(np.int64), starts) if len(starts) else starts
+        return np.bincount(frames.group, what, minlength=len(first)).astype(np.int64)
 
     def mbps(amount: Ints) -> npt.NDArray[np.float64]:
         seconds = np.where(duration > 0, duration, np.nan)
         return amount * 8 / seconds / 1e6
 
-    bytes_sent, bytes_received = total(frames.length * sent), total(frames.length * ~sent)
+    packets, packets_sent = np.bincount(frames.group, minlength=len(first)), total(sent)
+    everything, bytes_sent = total(frames.length), total(frames.length * sent)
+    payload, payload_sent = total(frames.payload), total(frames.payload * sent)
     return {
-        **turned.columns(),
-        "protocol": frames.protocol[starts],
-        "stream": frames.stream[starts],
+        **frames.ends.take(first).turned(~sent[first]).columns(),
+        "protocol": frames.protocol[first],
+        "stream": frames.stream[first],
         "start": start,
         "end": end,
         "duration_s": duration,
-        "packets": total(np.ones_like(sent)),
-        "packets_sent": total(sent),
-        "packets_received": total(~sent),
-        "bytes": bytes_sent + bytes_received,
+        "packets": packets,
+        "packets_sent": packets_sent,
+        "packets_received": packets - packets_sent,
+        "bytes": everything,
         "bytes_sent": bytes_sent,
-        "bytes_received": bytes_received,
-        "payload_sent": total(frames.payload * sent),
-        "payload_received": total(frames.payload * ~sent),
+        "bytes_received": everything - bytes_sent,
+        "payload_sent": payload_sent,
+        "payload_received": payload - payload_sent,
         "sent_mbps": mbps(bytes_sent),
-        "received_mbps": mbps(bytes_received),
-        "first_frame": frames.number[starts],
+        "received_mbps": mbps(everything - bytes_sent),
+        "first_frame": frames.number[first],
         "last_frame": frames.number[last],
     }
 
@@ -205,17 +203,16 @@ def _tcp(replay: Replay, frames: _Frames) -> dict[str, Any]:
     from k8scap.tables.zeek_states import STATES, states
 
     found, cover, shakes = replay.segments, replay.coverage, replay.handshakes
-    answered = (
-        np.logical_or.reduceat(~frames.sent, frames.starts) if len(frames.starts) else frames.starts > 0
-    )
-    protocol = np.asarray(frames.protocol[frames.starts]).astype(object)
+    answered = np.zeros(len(frames.first), dtype=bool)
+    answered[frames.group[~frames.sent]] = True
+    protocol = np.asarray(frames.protocol[frames.first]).astype(object)
     state = np.where(protocol == "UDP", np.where(answered, "SF", "S0"), "OTH").astype(object)
     history = np.where(protocol == "UDP", np.where(answered, "Dd", "D"), "").astype(object)
-    place = np.flatnonzero((protocol == "TCP") & (frames.stream[frames.starts] >= 0))
+    place = np.flatnonzero((protocol == "TCP") & (frames.stream[frames.first] >= 0))
     state[place], history[place] = states(found), histories(found, cover)
 
     def spread(values: npt.NDArray[Any], empty: float) -> npt.NDArray[Any]:
-        result = np.full(len(frames.starts), empty, dtype=values.dtype)
+        result = np.full(len(frames.first), empty, dtype=values.dtype)
         result[place] = values
         return result
 
@@ -236,5 +233,5 @@ def _tcp(replay: Replay, frames: _Frames) -> dict[str, Any]:
 def _sorted(values: dict[str, Any], frames: _Frames) -> dict[str, Any]:
     import numpy as np
 
-    order = np.lexsort((values["first_frame"], frames.ends.point[frames.starts]))
+    order = np.lexsort((values["first_frame"], frames.ends.point[frames.first]))
     return {name: value[order] for name, value in values.items()}

@@ -87,7 +87,9 @@ def _probes(segments: Segments) -> Bools:
     """
     import numpy as np
 
-    plain = (segments.end - segments.seq == 1) & (segments.flags & (SYN | FIN | RST) == 0)
+    plain: Bools = (segments.end - segments.seq == 1) & (segments.flags & (SYN | FIN | RST) == 0)
+    if not plain.any():
+        return plain
     highest = segments.highest(segments.end, before=True)
     window = np.where(segments.has(SYN) | segments.has(RST), -1, segments.window)
     probe = plain & (segments.seq >= highest - 1) & (segments.heard(window, -1) == 0)

@@ -184,25 +184,35 @@ def group_starts(group: Ints) -> Ints:
     return np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1]))).astype(np.int64)
 
 
-def from_initiator(group: Ints, ends: Endpoints, flags: Ints) -> Bools:
+def group_bounds(group: Ints) -> tuple[Ints, Ints]:
+    """Index of the first and of the last frame of each group, for groups that are numbered densely."""
+    import numpy as np
+
+    groups, place = int(group.max()) + 1 if len(group) else 0, np.arange(len(group))
+    first, last = np.empty(groups, dtype=np.int64), np.empty(groups, dtype=np.int64)
+    last[group] = place  # of several values for one place the last one stays
+    first[group[::-1]] = place[::-1]
+    return first, last
+
+
+def from_initiator(group: Ints, first: Ints, ends: Endpoints, flags: Ints) -> Bools:
     """Whether each frame was sent by who began its conversation.
 
-    `group` numbers the conversations densely, frames of one standing together in capture order; `flags`
-    are TCP's (-1 where the frame is not TCP's). The sender of the first SYN began; without one the
-    receiver of the first SYN-ACK; in the midst of a TCP connection the one with the higher port, which
-    is likelier the ephemeral one; else who was seen first.
+    `group` numbers the conversations densely, frames of one in capture order; `first` is each one's first
+    frame; `flags` are TCP's (-1 where the frame is not TCP's). The sender of the first SYN began; without
+    one the receiver of the first SYN-ACK; in the midst of a TCP connection the one with the higher port,
+    which is likelier the ephemeral one; else who was seen first.
     """
     import numpy as np
 
-    starts = group_starts(group)
-    src, port = ends.src[starts].copy(), ends.src_port[starts].copy()
-    turn = (flags[starts] >= 0) & (ends.src_port[starts] < ends.dst_port[starts])
-    src[turn], port[turn] = ends.dst[starts][turn], ends.dst_port[starts][turn]
+    src, port = ends.src[first].copy(), ends.src_port[first].copy()
+    turn = (flags[first] >= 0) & (ends.src_port[first] < ends.dst_port[first])
+    src[turn], port[turn] = ends.dst[first][turn], ends.dst_port[first][turn]
     syns = np.flatnonzero((flags >= 0) & (flags & SYN != 0))
     for both, turned in ((SYN | ACK, True), (SYN, False)):
         rows = syns[flags[syns] & (SYN | ACK) == both]
-        groups, first = np.unique(group[rows], return_index=True)
-        chosen = rows[first]
+        groups, earliest = np.unique(group[rows], return_index=True)
+        chosen = rows[earliest]
         src[groups] = (ends.dst if turned else ends.src)[chosen]
         port[groups] = (ends.dst_port if turned else ends.src_port)[chosen]
     answer: Bools = (ends.src == src[group]) & (ends.src_port == port[group])

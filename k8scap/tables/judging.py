@@ -144,7 +144,6 @@ def _had_it(replay: Replay, late: Ints) -> tuple[Bools, Bools]:
     """Whether the receiver had the bytes already: as it says itself, and by the time that its ACK echoes."""
     import numpy as np
 
-    from k8scap.tables.advances import advances
     from k8scap.tables.recovery import reported_twice
     from k8scap.tables.unwrapping import signed
 
@@ -153,7 +152,7 @@ def _had_it(replay: Replay, late: Ints) -> tuple[Bools, Bools]:
         return late > 0, late > 0
     says = found.acknowledged[late] >= found.end[late]
     says |= reported_twice(found, late) | _selectively_acknowledged(replay, late)
-    acks = advances(found)
+    acks = found.advances
     place = acks.first_above(found.side[late] ^ 1, found.end[late] - 1, late)
     there = np.minimum(place, max(len(acks.index) - 1, 0))
     if not len(acks.index):

@@ -72,7 +72,8 @@ def _handshakes_and_sides(segments: Segments) -> tuple[npt.NDArray[np.bool_], np
 
     begun = np.zeros(segments.flows, dtype=bool)
     begun[segments.flow[segments.has(SYN)]] = True
-    sides = np.bincount(np.unique(segments.side) // 2, minlength=segments.flows)
+    there = np.bincount(segments.side, minlength=2 * segments.flows) > 0
+    sides = there[::2].astype(np.int64) + there[1::2]
     spoken = np.bincount(segments.flow[~segments.has(SYN)], minlength=segments.flows) > 0
     return begun, np.where(spoken, sides, 2)  # a SYN that nobody answers has no other side to be seen
 

@@ -23,6 +23,7 @@ STARTED_WITHIN = "1s"
 """Between the first packets of the two directions: microseconds, on a busy host more."""
 SYN = 0x02
 _END = ["point", "address", "port"]
+_PAIR = ["point", "stream", "other", "dst", "dst_port", "proxy", "proxy_port"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +75,9 @@ def on_loopback(packets: pd.DataFrame) -> Bools:
     if "interface" in packets:
         words = packets["interface"].astype("category")
         there = np.array([str(text) == LOOPBACK for text in words.cat.categories] + [False])
-        answer |= there[np.asarray(words.cat.codes)]
-    return answer & (packets["protocol"] == "TCP").to_numpy(dtype=bool)
+        if there.any():
+            answer |= there[np.asarray(words.cat.codes)]
+    return answer & (packets["protocol"] == "TCP").to_numpy(dtype=bool) if answer.any() else answer
 
 
 def _own(addresses: pd.Series) -> Bools:
@@ -85,6 +87,8 @@ def _own(addresses: pd.Series) -> Bools:
     words = addresses.astype("category")
     texts = [str(text) for text in words.cat.categories]
     own = np.array([text.startswith("127.") or text == "::1" for text in texts] + [False])
+    if not own.any():
+        return np.zeros(len(addresses), dtype=bool)
     answer: Bools = own[np.asarray(words.cat.codes)]
     return answer
 
@@ -99,7 +103,9 @@ def _pairs(packets: pd.DataFrame) -> pd.DataFrame:
 
     tcp = (packets["protocol"] == "TCP").to_numpy(dtype=bool)
     asking = _one_sided(packets[tcp & _own(packets["dst"])])
-    answering = _one_sided(packets[tcp] if len(asking) else packets[:0])
+    if asking.empty:
+        return pd.DataFrame(columns=_PAIR)
+    answering = _one_sided(packets[tcp])
     asking = asking.rename(
         columns={"src": "address", "src_port": "port", "dst": "proxy", "dst_port": "proxy_port"}
     )

@@ -54,7 +54,6 @@ def _reported(replay: Replay) -> tuple[Ints, Ints]:
     """The ACKs that first told of a hole which then closed by itself, and those that closed it."""
     import numpy as np
 
-    from k8scap.tables.advances import advances
     from k8scap.tables.resent import sent_again
     from k8scap.tables.segments import LOWEST
 
@@ -62,7 +61,7 @@ def _reported(replay: Replay) -> tuple[Ints, Ints]:
     holes = np.flatnonzero((found.sack_left > found.ack) & (found.ack > LOWEST))
     _, first = np.unique(np.stack((found.side[holes], found.ack[holes])), axis=1, return_index=True)
     holes = holes[np.sort(first)]
-    acks = advances(found)
+    acks = found.advances
     if not len(holes) or not len(acks.index):
         return holes[:0], holes[:0]
     side, left = found.side[holes], found.ack[holes]

@@ -59,9 +59,7 @@ def samples(segments: Segments, cover: Coverage) -> tuple[Ints, Ints, Ints]:
     """Indices of answers, of what they answer, and the samples' kinds (places in `KINDS`)."""
     import numpy as np
 
-    from k8scap.tables.advances import advances
-
-    acks = advances(segments)
+    acks = segments.advances
     measured = _newest(segments, cover, acks)
     unclear = _unclear(segments, cover, acks)
     named = _named_by_timestamp(segments, cover, acks, np.flatnonzero(unclear))
@@ -121,10 +119,10 @@ def _named_by_timestamp(segments: Segments, cover: Coverage, acks: Advances, unc
     key = segments.side[stamped] * 2**32 + segments.tsval[stamped]
     order = np.argsort(key, kind="stable")
     key, stamped = key[order], stamped[order]
-    for position in unclear.tolist():
+    wanted = (acks.side[unclear] ^ 1) * 2**32 + segments.tsecr[acks.index[unclear]]
+    bounds = np.searchsorted(key, wanted, "left").tolist(), np.searchsorted(key, wanted, "right").tolist()
+    for position, low, high in zip(unclear.tolist(), *bounds, strict=True):
         index = acks.index[position]
-        wanted = (acks.side[position] ^ 1) * 2**32 + segments.tsecr[index]
-        low, high = np.searchsorted(key, wanted, "left"), np.searchsorted(key, wanted, "right")
         copies = stamped[low:high]
         edge = max(int(acks.since[position]), int(segments.seq[copies].min(initial=0)))
         at_edge = (segments.seq[copies] <= edge) & (segments.end[copies] > edge) & (copies < index)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from k8scap.tables.advances import Advances
     from k8scap.tables.endpoints import Endpoints
     from k8scap.tables.handshakes import Handshakes
 
@@ -153,6 +154,13 @@ class Segments:
         from k8scap.tables.handshakes import handshakes
 
         return handshakes(self)
+
+    @cached_property
+    def advances(self) -> Advances:
+        """The acknowledgments that advance; see `advances`."""
+        from k8scap.tables.advances import advances
+
+        return advances(self)
 
     @cached_property
     def duplicate_acks(self) -> Ints:

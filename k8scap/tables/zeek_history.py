@@ -107,10 +107,13 @@ def _zero_windows(segments: Segments) -> Bools:
     """Zero windows that mean something: neither in or after a RST, nor after the other side's FIN."""
     import numpy as np
 
+    zero: Bools = segments.window == 0
+    if not zero.any():
+        return zero
     index = np.arange(len(segments))
     reset = segments.highest(np.where(segments.has(RST), index, LOWEST)) != LOWEST
     closed = segments.heard(segments.highest(np.where(segments.has(FIN), index, LOWEST))) != LOWEST
-    answer: Bools = (segments.window == 0) & ~reset & ~closed
+    answer: Bools = zero & ~reset & ~closed
     return answer
 
 
@@ -118,9 +121,7 @@ def _gaps(segments: Segments, cover: Coverage) -> Entry:
     """Bytes that the other side acknowledged though they were not captured, at that acknowledgment."""
     import numpy as np
 
-    from k8scap.tables.advances import advances
-
-    acks = advances(segments)
+    acks = segments.advances
     order = segments.by_side
     highest = segments.highest(np.where(cover.carries, segments.end, LOWEST), before=True)
     jumps = order[(cover.in_order & (highest != LOWEST) & (segments.seq > highest))[order]]

@@ -68,7 +68,9 @@ def _telling(segments: Segments) -> Bools:
 
     telling: Bools = segments.flags & (SYN | FIN | RST) != 0
     for rows in (np.arange(len(segments)), np.flatnonzero(segments.payload > 0)):
-        telling[rows[np.unique(segments.side[rows], return_index=True)[1]]] = True
+        first = np.full(2 * segments.flows, -1, dtype=np.int64)
+        first[segments.side[rows[::-1]]] = rows[::-1]  # of several for one side the last written stays
+        telling[first[first >= 0]] = True
     return telling
 
 
