@@ -1,6 +1,7 @@
 """Every scenario of the lab by many seeds: whether what was done to the traffic is found, and nothing else.
 
-    python benchmarks/truth_table.py DIR [--only NAME,…] [--seeds A-B] [--jobs 3] [--picture FILE]
+    python benchmarks/truth_table.py DIR [--only NAME,…] [--seeds A-B] [--jobs 3] [--picture FILE] [--keep]
+    python benchmarks/truth_table.py DIR --again …
 
 Runs each scenario of the catalogue (20 seeds; the innocent ones 100) and some mixtures, each in a process of
 its own, on the tree that this file stands in. A line for each run goes to DIR/results.jsonl: what is there
@@ -11,6 +12,9 @@ already is not run again (what failed to run is). Then prints two tables in Mark
   first in its `consistent_with`; *precision*, the share of findings of severity warning or above that the
   catalogue names (of the innocent: the share of runs without any); what else was found, and with which seeds.
 - by confidence: how many of the findings of severity warning or above were right, where so sure.
+
+With --keep the captures stay in DIR/SCENARIO-SEED, and --again has the rules judge these anew, without any
+traffic: what a changed rule says of the same hour of it (a line for each goes to DIR/again.jsonl).
 
 Where several runs share few processors, their pauses are losses and waits of the capture too: --jobs 1 tells.
 """
@@ -24,7 +28,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -38,6 +42,8 @@ from k8scap.lab.catalogue import CATALOGUE, parts  # noqa: E402 - the tree's own
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from k8scap.analysis import Capture
 
     Run = dict[str, Any]
 
@@ -67,7 +73,22 @@ def one(scenario: str, seed: int, folder: str) -> Run:
     """Run it here and now: what was found, in the order in which it was said."""
     from k8scap import lab
 
-    cap = lab.run(scenario, seed=seed, directory=folder)
+    return said(lab.run(scenario, seed=seed, directory=folder), scenario, seed)
+
+
+def judged_anew(key: tuple[str, int], directory: Path) -> Run:
+    """What the rules say now of a capture that was kept."""
+    from k8scap import load
+
+    scenario, seed = key
+    try:
+        return said(load(directory / f"{scenario}-{seed}" / f"{scenario}.pcap"), scenario, seed)
+    except Exception as error:  # noqa: BLE001 - one capture that breaks a rule must be told, not end all
+        return {"scenario": scenario, "seed": seed, "error": f"{type(error).__name__}: {error}"}
+
+
+def said(cap: Capture, scenario: str, seed: int) -> Run:
+    """What was found, in the order in which it is said."""
     keys = ("rule", "severity", "confidence", "title", "consistent_with", "affected")
     found = [f.to_dict() for f in cap.findings if f.status == "found"]
     judged = {f.rule: dict(f.thresholds) for f in cap.findings}
@@ -126,14 +147,27 @@ def run_all(wanted: Sequence[tuple[str, int]], directory: Path, *, jobs: int, ke
             done += 1
             if "error" not in result:
                 there[key] = result
-            print(f"{done}/{len(missing)} {_said(result)}", file=sys.stderr, flush=True)
+            print(f"{done}/{len(missing)} {_line(result)}", file=sys.stderr, flush=True)
 
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(run, missing))
     return [there[key] for key in wanted if key in there]
 
 
-def _said(run: Run) -> str:
+def run_again(wanted: Sequence[tuple[str, int]], directory: Path, *, jobs: int) -> list[Run]:
+    """All of the wanted that were kept, judged anew; what breaks a rule is left out, and told."""
+    kept = [key for key in wanted if (directory / f"{key[0]}-{key[1]}" / f"{key[0]}.truth.json").exists()]
+    runs = []
+    with (directory / "again.jsonl").open("w") as file, ProcessPoolExecutor(jobs) as pool:
+        for run in pool.map(judged_anew, kept, [directory] * len(kept), chunksize=8):
+            file.write(json.dumps(run) + "\n")
+            if "error" in run or not is_right(run):
+                print(_line(run), file=sys.stderr, flush=True)
+            runs.append(run)
+    return [run for run in runs if "error" not in run]
+
+
+def _line(run: Run) -> str:
     name = f"{run['scenario']} {run['seed']}"
     if "error" in run:
         return f"{name}: FAILED {run['error']}"
@@ -262,6 +296,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=_seeds, metavar="A-B", help="default: 1-20, of the innocent 1-100")
     parser.add_argument("--jobs", type=int, default=3, help="runs at a time")
     parser.add_argument("--keep", action="store_true", help="keep each run's capture in DIR/SCENARIO-SEED")
+    parser.add_argument("--again", action="store_true", help="judge what was kept, make no traffic")
     parser.add_argument("--picture", type=Path, help="draw the calibration: docs/images/calibration.png")
     parser.add_argument("--one", metavar="NAME", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -270,8 +305,11 @@ def main() -> int:
         return 0
     arguments.directory.mkdir(parents=True, exist_ok=True)
     wanted = _wanted([name for name in arguments.only.split(",") if name], arguments.seeds)
-    keep = arguments.directory if arguments.keep else None
-    runs = run_all(wanted, arguments.directory, jobs=arguments.jobs, keep=keep)
+    if arguments.again:
+        runs = run_again(wanted, arguments.directory, jobs=arguments.jobs)
+    else:
+        keep = arguments.directory if arguments.keep else None
+        runs = run_all(wanted, arguments.directory, jobs=arguments.jobs, keep=keep)
     told = [(f["confidence"], f["rule"] in expected(run)) for run in runs for f in loud(run)]
     print(table(runs), calibration.table(told), sep="\n\n")
     if arguments.picture:
