@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from conftest import CLIENT, RESOLVER, ROUTER, SERVER, Resolver
+from scapy.layers.inet import ICMP, IP, UDP
 
 import k8scap
 from k8scap.errors import SchemaError
@@ -186,9 +187,21 @@ def test_a_refused_attempt_that_is_repeated_is_no_loss(wire: Wire) -> None:
     only(wire.findings(), "connection-refused")
 
 
-def test_a_port_scan_is_told_in_few_words(wire: Wire) -> None:
+def test_a_port_scan_is_told_in_one_sentence_and_without_alarm(wire: Wire) -> None:
     for port in range(1, 301):
         wire.connection(port=port).refuse(port * 0.01)
+    found = only(wire.findings(), "connection-refused")
+    assert (found.severity, found.affected, found.frame_count) == ("info", 300, 600)
+    assert (
+        found.title
+        == f"{CLIENT} asked for 300 ports of {SERVER}, and was refused at all of them: a port scan"
+    )
+    assert set(found.frames) <= tshark_frames(wire, found.display_filter)
+
+
+def test_many_destinations_that_refuse_are_told_in_few_words(wire: Wire) -> None:
+    for n in range(300):
+        wire.connection(server=f"198.18.{4 + n // 200}.{1 + n % 200}").refuse(n * 0.01)
     found = [f for f in wire.findings() if f.status == "found"]
     assert len(found) == 51
     (rest,) = [f for f in found if "250 more destinations refused connections" in f.title]
@@ -216,6 +229,15 @@ def test_a_service_without_endpoints(wire: Wire) -> None:
     assert (found.affected, found.destination) == (3, "198.19.0.10:80")
     assert found.consistent_with[0] == "service-without-endpoints"
     assert found.frame_count == 6
+
+
+def test_a_host_without_a_listener_for_udp(wire: Wire) -> None:
+    """ICMP is how hosts themselves refuse datagrams (RFC 1122, 4.1.3.1); connections they reset."""
+    for n in range(3):
+        datagram = IP(src=CLIENT, dst=SERVER) / UDP(sport=5000 + n, dport=1026) / b"hello"
+        wire.put(n * 1.0, datagram)
+        wire.put(n * 1.0 + 0.001, IP(src=SERVER, dst=CLIENT) / ICMP(type=3, code=3) / datagram)
+    assert only(wire.findings(), "connection-refused").consistent_with[0] == "nothing-listening"
 
 
 def test_an_unanswered_resolver(wire: Wire, resolver: Resolver) -> None:
