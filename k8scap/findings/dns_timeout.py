@@ -47,6 +47,7 @@ _REMARKS = {
     "conntrack-race": "; its twin (A or AAAA from the same socket) was answered",
     "stale-conntrack-entry": "; nothing that those sockets asked was answered any more",
 }
+_UNKNOWN = ("pending", "unheard")
 _NAMES_SHOWN = 3
 _BROADCAST = "255.255.255.255"
 _RESOLVER = ["dst", "dst_port"]
@@ -88,7 +89,10 @@ def _unicast(lookups: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_outcome(case: Case, lookups: pd.DataFrame) -> pd.DataFrame:
-    """Adds outcome (answered, late, unanswered, pending), retried (asked again at), until (it cost time)."""
+    """Adds outcome (answered, late, unanswered, pending, unheard), retried and until (times).
+
+    `unheard`: nothing that came back to the client was captured, and it did not ask again, as all do.
+    """
     import pandas as pd
 
     rows = lookups.sort_values("time", kind="stable").reset_index(drop=True)
@@ -99,6 +103,11 @@ def _with_outcome(case: Case, lookups: pd.DataFrame) -> pd.DataFrame:
     rows["retried"] = following.where(following - rows["time"] >= pd.Timedelta(milliseconds=AGAIN_MS))
     rows["outcome"] = "unanswered"
     rows.loc[~answered & recent & rows["retried"].isna(), "outcome"] = "pending"
+    deaf = ~rows["src"].isin(case.packets["dst"].dropna().unique())
+    patient = (
+        rows["retried"].isna().groupby([rows[name] for name in _RESOLVER], dropna=False).transform("all")
+    )
+    rows.loc[(rows["outcome"] == "unanswered") & deaf & patient, "outcome"] = "unheard"
     rows.loc[answered, "outcome"] = "answered"
     rows.loc[answered & late, "outcome"] = "late"
     rows["until"] = _until(case, rows)
@@ -121,7 +130,7 @@ def _until(case: Case, rows: pd.DataFrame) -> pd.Series:
 def _finding(case: Case, rows: pd.DataFrame, affected: pd.DataFrame) -> Finding:
     first = affected.iloc[0]
     address, port = str(first["dst"]), int(first["dst_port"])
-    asked = like(rows[rows["outcome"] != "pending"], first, _RESOLVER)
+    asked = like(rows[~rows["outcome"].isin(_UNKNOWN)], first, _RESOLVER)
     resolver = case.endpoint(address, port, time=first["time"])
     frames = [*affected["number"], *affected["response"].dropna()]
     likely = causes(case, asked, affected)
@@ -176,8 +185,11 @@ def _severity(count: int, total: int) -> Severity:
 
 
 def _nothing(case: Case, rows: pd.DataFrame) -> Finding:
-    asked = rows[rows["outcome"] != "pending"]
-    pending = len(rows) - len(asked)
+    asked = rows[~rows["outcome"].isin(_UNKNOWN)]
+    pending = int((rows["outcome"] == "pending").sum())
+    if asked.empty and pending < len(rows):
+        reason = "no packet to who asked was captured, and nobody asked again: it may show one direction only"
+        return not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=len(rows))
     if asked.empty:
         reason = f"all {pending:,} lookups were asked just before the capture ended"
         return not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=pending)

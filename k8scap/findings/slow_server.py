@@ -57,6 +57,8 @@ THRESHOLDS = {
 _SERVER = ["dst", "dst_port"]
 _HTTP_PORTS = {80, 3000, 5000, 8000, 8008, 8080, 8081, 8888, 9090}
 _THROTTLE_PERIOD_MS = 100.0
+_SAME_PERIODS = 0.8
+"""Share of the waits: where more last as many periods, it may be a constant of the server or the path."""
 
 
 def slow_server(case: Case) -> list[Finding]:
@@ -192,8 +194,9 @@ def _causes(slow: pd.DataFrame, innocent: str) -> tuple[str, ...]:
     if innocent == "poller":
         return ("long-poll", "slow-backend")
     waits_ms = slow["wait_ms"]
-    apart = (waits_ms - (waits_ms / _THROTTLE_PERIOD_MS).round() * _THROTTLE_PERIOD_MS).abs()
-    if waits_ms.max() - waits_ms.min() > _THROTTLE_PERIOD_MS and apart.quantile(0.8) < 10:
+    periods = (waits_ms / _THROTTLE_PERIOD_MS).round()
+    apart = (waits_ms - periods * _THROTTLE_PERIOD_MS).abs()
+    if apart.quantile(0.8) < 10 and periods.value_counts(normalize=True).iloc[0] <= _SAME_PERIODS:
         return ("cpu-throttling", "slow-application", "slow-dependency")
     return ("slow-application", "slow-dependency", "cpu-throttling", "worker-pool-exhausted")
 

@@ -104,6 +104,14 @@ def test_connections_late_by_the_ladder(wire: Wire) -> None:
     assert status(findings, "packet-loss").status == "ruled_out"
 
 
+def test_loopback_is_nobodys_hairpin(wire: Wire) -> None:
+    silent(wire, 0.0, client="127.0.0.1", server="127.0.0.1")
+    silent(wire, 0.0, client="10.9.0.7", server="10.9.0.7")
+    first = {f.destination: f.consistent_with[0] for f in wire.findings() if f.status == "found"}
+    assert first["10.9.0.7:8080"] == "hairpin"
+    assert first["127.0.0.1:8080"] != "hairpin"
+
+
 def test_a_single_late_connection_is_no_alarm(wire: Wire) -> None:
     late(wire, 0.0)
     quick(wire, 3.0)

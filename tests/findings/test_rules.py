@@ -253,6 +253,18 @@ def test_an_unanswered_resolver(wire: Wire, resolver: Resolver) -> None:
     assert "payments.shop.svc" in shlex.split(found.next_step)
 
 
+def test_questions_of_which_no_answer_can_be_captured(wire: Wire, resolver: Resolver) -> None:
+    """A capture of one direction: each name asked once. Who asks again got no answer, wherever it went."""
+    for n in range(20):
+        resolver.ask(n * 10.0, f"host{n}.example.test", answer_after=None)
+    judged = next(f for f in wire.findings() if f.rule == "dns-timeout")
+    assert (judged.status, "one direction only" in judged.reason) == ("not_judged", True)
+    for n in range(20):
+        resolver.ask(n * 10.0 + 5.0, f"host{n}.example.test", answer_after=None)
+    found = only(wire.findings(), "dns-timeout")
+    assert (found.affected, found.severity) == (39, "critical")  # the last one is still open
+
+
 def test_the_conntrack_race(wire: Wire, resolver: Resolver) -> None:
     for n in range(20):
         at, lost = n * 6.0, n % 4 == 0
