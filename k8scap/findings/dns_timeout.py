@@ -14,6 +14,7 @@ from k8scap.findings.case import printable
 from k8scap.findings.dns_causes import RACE_MS, causes, next_step
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.groups import largest, like, many_more
+from k8scap.findings.icmp import unreachable
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
 
@@ -47,7 +48,12 @@ _REMARKS = {
     "conntrack-race": "; its twin (A or AAAA from the same socket) was answered",
     "stale-conntrack-entry": "; nothing that those sockets asked was answered any more",
 }
-_UNKNOWN = ("pending", "unheard")
+_UNKNOWN = ("pending", "refused", "unheard")
+_NOT_TOLD = {
+    "pending": "all {count:,} lookups were asked just before the capture ended",
+    "refused": "all {count:,} lookups were refused by ICMP",
+    "unheard": "no packet to who asked was captured, and nobody asked again: it may show one direction only",
+}
 _NAMES_SHOWN = 3
 _BROADCAST = "255.255.255.255"
 _RESOLVER = ["dst", "dst_port"]
@@ -89,8 +95,9 @@ def _unicast(lookups: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_outcome(case: Case, lookups: pd.DataFrame) -> pd.DataFrame:
-    """Adds outcome (answered, late, unanswered, pending, unheard), retried and until (times).
+    """Adds outcome (answered, late, unanswered, pending, refused, unheard), retried and until (times).
 
+    `refused`: an ICMP error answered it, which is connection-refused's;
     `unheard`: nothing that came back to the client was captured, and it did not ask again, as all do.
     """
     import pandas as pd
@@ -108,6 +115,7 @@ def _with_outcome(case: Case, lookups: pd.DataFrame) -> pd.DataFrame:
         rows["retried"].isna().groupby([rows[name] for name in _RESOLVER], dropna=False).transform("all")
     )
     rows.loc[(rows["outcome"] == "unanswered") & deaf & patient, "outcome"] = "unheard"
+    rows.loc[rows["number"].isin(unreachable(case)["refused"]), "outcome"] = "refused"
     rows.loc[answered, "outcome"] = "answered"
     rows.loc[answered & late, "outcome"] = "late"
     rows["until"] = _until(case, rows)
@@ -187,12 +195,9 @@ def _severity(count: int, total: int) -> Severity:
 def _nothing(case: Case, rows: pd.DataFrame) -> Finding:
     asked = rows[~rows["outcome"].isin(_UNKNOWN)]
     pending = int((rows["outcome"] == "pending").sum())
-    if asked.empty and pending < len(rows):
-        reason = "no packet to who asked was captured, and nobody asked again: it may show one direction only"
-        return not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=len(rows))
     if asked.empty:
-        reason = f"all {pending:,} lookups were asked just before the capture ended"
-        return not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=pending)
+        reason = _NOT_TOLD[str(rows["outcome"].value_counts().index[0])].format(count=len(rows))
+        return not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=len(rows))
     slowest = asked["response_ms"].max()
     title = f"all {len(asked):,} lookups were answered, the slowest after {slowest:,.0f} ms"
     if pending:

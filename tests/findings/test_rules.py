@@ -265,6 +265,18 @@ def test_questions_of_which_no_answer_can_be_captured(wire: Wire, resolver: Reso
     assert (found.affected, found.severity) == (39, "critical")  # the last one is still open
 
 
+def test_a_resolver_that_is_not_there_refuses(wire: Wire, resolver: Resolver) -> None:
+    """ICMP answers each question: that is told once, and the resolver left nobody waiting."""
+    for n in range(6):
+        resolver.ask(n * 5.0, f"host{n // 2}.example.test", answer_after=None, port=4000 + n)
+        question = wire._seen[-1][1][IP]
+        wire.put(n * 5.0 + 0.001, IP(src=RESOLVER, dst=CLIENT) / ICMP(type=3, code=3) / question)
+    findings = wire.findings()
+    assert only(findings, "connection-refused").consistent_with[0] == "nothing-listening"
+    reason = next(f.reason for f in findings if f.rule == "dns-timeout")
+    assert reason == "all 6 lookups were refused by ICMP"
+
+
 def test_the_conntrack_race(wire: Wire, resolver: Resolver) -> None:
     for n in range(20):
         at, lost = n * 6.0, n % 4 == 0
