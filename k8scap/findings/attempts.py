@@ -36,7 +36,8 @@ def attempts(case: Case) -> pd.DataFrame:
     (and dst_name, where there are names) of the conversations table; `asked` (time of the first SYN),
     `asked_last` (of the last one before any answer), `syns` (how many of them), `answered` (time of the first
     SYN-ACK, NaT), `told` (bool: ICMP refused it), `late_ms` (float64: what connecting took beyond the round
-    trip; NaN: it did not connect).
+    trip; NaN: it did not connect). Of one that was answered and did not go on (the capture ended, or the
+    client had given up) `connect_ms` is the time to its answer.
     """
     opening = case.handshakes[["time", "stream", "tcp_flags"]]
     is_answer = has_any(opening, ACK)
@@ -52,7 +53,17 @@ def attempts(case: Case) -> pd.DataFrame:
     errors = unreachable(case)
     rows["told"] = rows["stream"].isin(errors.loc[errors["protocol"] == "TCP", "stream"])
     rows["late_ms"] = rows["connect_ms"] - rows["handshake_rtt_ms"]
-    return rows
+    return _with_answered_only(rows)
+
+
+def _with_answered_only(rows: pd.DataFrame) -> pd.DataFrame:
+    """With when the last SYN brought the answer: that came sooner after it than it after the first."""
+    waited, last = (rows["answered"] - rows[name] for name in ("asked", "asked_last"))
+    brought = rows["connect_ms"].isna() & rows["answered"].notna() & (last < waited - last)
+    return rows.assign(
+        connect_ms=rows["connect_ms"].mask(brought, waited.dt.total_seconds() * 1000.0),
+        late_ms=rows["late_ms"].mask(brought, (waited - last).dt.total_seconds() * 1000.0),
+    )
 
 
 def _repeats(case: Case, syns: pd.DataFrame, answered: pd.Series) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from k8scap.findings.attempts import SILENT_SECONDS, answered_late, milliseconds
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.groups import finder, largest, many_more
 from k8scap.findings.intervals import union_seconds
+from k8scap.findings.scans import SCAN_PORTS, scan_finding, scans
 from k8scap.findings.silent_causes import EXHAUSTED_FLOWS, FAILING_PLACES, causes, only_new_ones_fail
 from k8scap.findings.steps import endpoints_of, in_kubernetes, inside, policies_of, whose
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
@@ -34,6 +35,7 @@ THRESHOLDS = {
     "by_chance": BY_CHANCE,
     "exhausted_flows": EXHAUSTED_FLOWS,
     "failing_places": FAILING_PLACES,
+    "scan_ports": SCAN_PORTS,
 }
 _DESTINATION = ["dst", "dst_port"]
 
@@ -51,10 +53,11 @@ def connect_timeout(case: Case) -> list[Finding]:
         title = f"none of {len(attempts):,} connection attempts waited for a repeated SYN"
         return [ruled_out(RULE, case, title=title, total=len(attempts), thresholds=THRESHOLDS)]
     syns = _syns(case, slow)
-    groups, rest = largest(slow, _DESTINATION)
+    scanned, others = scans(slow)
+    groups, rest = largest(others, _DESTINATION)
     same, only_new = finder(attempts, _DESTINATION), only_new_ones_fail(case, slow)
     findings = [_finding(case, group, same(group.iloc[0]), syns, only_new=only_new) for group in groups]
-    return findings + many_more(
+    findings += many_more(
         RULE,
         case,
         rest,
@@ -62,6 +65,20 @@ def connect_timeout(case: Case) -> list[Finding]:
         deed="destinations answered SYNs late or never",
         times=("asked", "until"),
         frames=syns.index[syns["stream"].isin(rest["stream"])],
+        thresholds=THRESHOLDS,
+    )
+    return findings + [_scan(case, attempts, rows, syns) for rows in scanned]
+
+
+def _scan(case: Case, attempts: pd.DataFrame, rows: pd.DataFrame, syns: pd.DataFrame) -> Finding:
+    return scan_finding(
+        RULE,
+        case,
+        rows,
+        attempts=attempts,
+        outcome="was not answered at",
+        times=("asked", "until"),
+        frames=syns.index[syns["stream"].isin(rows["stream"])].tolist(),
         thresholds=THRESHOLDS,
     )
 

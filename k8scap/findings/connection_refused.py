@@ -14,6 +14,7 @@ from k8scap.findings.flags import RST, SYN, has_any, is_first_syn
 from k8scap.findings.groups import largest, like, many_more
 from k8scap.findings.icmp import unreachable
 from k8scap.findings.intervals import union_seconds
+from k8scap.findings.scans import SCAN_PORTS, scan_finding, scans
 from k8scap.findings.steps import endpoints_of, in_kubernetes, inside, whose
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
 
@@ -35,6 +36,7 @@ THRESHOLDS = {
     "warning_share": WARNING_SHARE,
     "critical_count": CRITICAL_COUNT,
     "fallback_seconds": FALLBACK_SECONDS,
+    "scan_ports": SCAN_PORTS,
 }
 _DESTINATION = ["protocol", "dst", "dst_port"]
 _ACCEPTED = ("S1", "SF", "S2", "S3", "RSTO", "RSTR")
@@ -53,8 +55,10 @@ def connection_refused(case: Case) -> list[Finding]:
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
     if refused.empty:
         return [_nothing(case, attempts)]
-    groups, rest = largest(refused, _DESTINATION)
-    return [_finding(case, attempts, group, errors) for group in groups] + many_more(
+    scanned, others = scans(refused)
+    groups, rest = largest(others, _DESTINATION)
+    findings = [_finding(case, attempts, group, errors) for group in groups]
+    findings += many_more(
         RULE,
         case,
         rest,
@@ -62,6 +66,20 @@ def connection_refused(case: Case) -> list[Finding]:
         deed="destinations refused connections",
         times=("start", "end"),
         frames=case.tcp.index[case.tcp["stream"].isin(rest["stream"]) & has_any(case.tcp, SYN | RST)],
+        thresholds=THRESHOLDS,
+    )
+    return findings + [_scan(case, attempts, rows, errors) for rows in scanned]
+
+
+def _scan(case: Case, attempts: pd.DataFrame, refused: pd.DataFrame, errors: pd.DataFrame) -> Finding:
+    return scan_finding(
+        RULE,
+        case,
+        refused,
+        attempts=attempts,
+        outcome="was refused at",
+        times=("start", "end"),
+        frames=_frames(case, refused, errors),
         thresholds=THRESHOLDS,
     )
 
@@ -167,8 +185,8 @@ def _causes(case: Case, refused: pd.DataFrame, *, always: bool) -> tuple[str, ..
     if "port unreachable" in how:
         if first["protocol"] == "TCP" and kind not in {"", "service"}:
             return ("firewall-reject", "network-policy-reject")
-        if first["protocol"] == "UDP" and kind not in {"", "service"}:
-            return ("nothing-listening", "firewall-reject")
+        if first["protocol"] == "UDP" and kind != "service":  # a host's own way to say so (RFC 1122, 4.1.3.1)
+            return ("nothing-listening", "service-without-endpoints", "firewall-reject")[:: 2 if kind else 1]
         return ("service-without-endpoints", "nothing-listening", "firewall-reject")
     if always:
         return ("nothing-listening", "wrong-port", "pod-not-ready", "firewall-reject")

@@ -1,7 +1,7 @@
 """connection-reset: an established connection that was reset while an answer was owed.
 
 A reset after a FIN, after the whole answer, or by the client itself, is a way to close. One that ends a TLS
-handshake is tls-failure's.
+handshake is tls-failure's; one with which a sender gives up on a peer that fell silent, half-open's.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def connection_reset(case: Case) -> list[Finding]:
     broken = all_resets[~all_resets["closing"] & ~all_resets["stream"].isin(strays["stray"])]
     struck = broken["stream"].isin(strays["stream"])
     costly = (broken["owed"] | broken["cut"]) & (broken["by_server"] | broken["foreign"])
-    broken = broken[(costly | struck) & ~broken["stream"].isin(failed_streams(case))]
+    told = broken["stream"].isin(failed_streams(case)) | broken["stream"].isin(case.silences["stream"])
+    broken = broken[(costly | struck) & ~told]
     groups, rest = largest(_named_as(case, broken), _DESTINATION)
     findings = [_finding(case, group, strays) for group in groups] + many_more(
         RULE,
@@ -137,7 +138,7 @@ def _causes(case: Case, group: pd.DataFrame, strays: pd.DataFrame) -> tuple[str,
     ordered = ["server-abort", "middlebox", "rollout"]
     if group["foreign"].mean() >= 0.5:
         ordered = ["middlebox", "server-abort"]
-    if _after_silence(case, group):
+    if _after_silence(case, group) and not group["knew"].all():
         ordered = ["idle-timeout", "conntrack-expired", "server-abort"]
     if changed_hands(case, str(group["dst"].iloc[0]), group["time"]):
         ordered = ["rollout", *(cause for cause in ordered if cause != "rollout")]

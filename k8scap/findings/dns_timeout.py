@@ -14,6 +14,7 @@ from k8scap.findings.case import printable
 from k8scap.findings.dns_causes import RACE_MS, causes, next_step
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.groups import largest, like, many_more
+from k8scap.findings.icmp import unreachable
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
 
@@ -46,6 +47,12 @@ THRESHOLDS = {
 _REMARKS = {
     "conntrack-race": "; its twin (A or AAAA from the same socket) was answered",
     "stale-conntrack-entry": "; nothing that those sockets asked was answered any more",
+}
+_UNKNOWN = ("pending", "refused", "unheard")
+_NOT_TOLD = {
+    "pending": "all {count:,} lookups were asked just before the capture ended",
+    "refused": "all {count:,} lookups were refused by ICMP",
+    "unheard": "no packet to who asked was captured, and nobody asked again: it may show one direction only",
 }
 _NAMES_SHOWN = 3
 _BROADCAST = "255.255.255.255"
@@ -88,7 +95,11 @@ def _unicast(lookups: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_outcome(case: Case, lookups: pd.DataFrame) -> pd.DataFrame:
-    """Adds outcome (answered, late, unanswered, pending), retried (asked again at), until (it cost time)."""
+    """Adds outcome (answered, late, unanswered, pending, refused, unheard), retried and until (times).
+
+    `refused`: an ICMP error answered it, which is connection-refused's;
+    `unheard`: nothing that came back to the client was captured, and it did not ask again, as all do.
+    """
     import pandas as pd
 
     rows = lookups.sort_values("time", kind="stable").reset_index(drop=True)
@@ -99,6 +110,12 @@ def _with_outcome(case: Case, lookups: pd.DataFrame) -> pd.DataFrame:
     rows["retried"] = following.where(following - rows["time"] >= pd.Timedelta(milliseconds=AGAIN_MS))
     rows["outcome"] = "unanswered"
     rows.loc[~answered & recent & rows["retried"].isna(), "outcome"] = "pending"
+    deaf = ~rows["src"].isin(case.packets["dst"].dropna().unique())
+    patient = (
+        rows["retried"].isna().groupby([rows[name] for name in _RESOLVER], dropna=False).transform("all")
+    )
+    rows.loc[(rows["outcome"] == "unanswered") & deaf & patient, "outcome"] = "unheard"
+    rows.loc[rows["number"].isin(unreachable(case)["refused"]), "outcome"] = "refused"
     rows.loc[answered, "outcome"] = "answered"
     rows.loc[answered & late, "outcome"] = "late"
     rows["until"] = _until(case, rows)
@@ -121,7 +138,7 @@ def _until(case: Case, rows: pd.DataFrame) -> pd.Series:
 def _finding(case: Case, rows: pd.DataFrame, affected: pd.DataFrame) -> Finding:
     first = affected.iloc[0]
     address, port = str(first["dst"]), int(first["dst_port"])
-    asked = like(rows[rows["outcome"] != "pending"], first, _RESOLVER)
+    asked = like(rows[~rows["outcome"].isin(_UNKNOWN)], first, _RESOLVER)
     resolver = case.endpoint(address, port, time=first["time"])
     frames = [*affected["number"], *affected["response"].dropna()]
     likely = causes(case, asked, affected)
@@ -176,11 +193,11 @@ def _severity(count: int, total: int) -> Severity:
 
 
 def _nothing(case: Case, rows: pd.DataFrame) -> Finding:
-    asked = rows[rows["outcome"] != "pending"]
-    pending = len(rows) - len(asked)
+    asked = rows[~rows["outcome"].isin(_UNKNOWN)]
+    pending = int((rows["outcome"] == "pending").sum())
     if asked.empty:
-        reason = f"all {pending:,} lookups were asked just before the capture ended"
-        return not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=pending)
+        reason = _NOT_TOLD[str(rows["outcome"].value_counts().index[0])].format(count=len(rows))
+        return not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=len(rows))
     slowest = asked["response_ms"].max()
     title = f"all {len(asked):,} lookups were answered, the slowest after {slowest:,.0f} ms"
     if pending:

@@ -10,7 +10,7 @@ from k8scap.findings.groups import largest, many_more
 from k8scap.findings.intervals import union_seconds
 from k8scap.findings.silences import MIN_REPEATS, MIN_SECONDS
 from k8scap.findings.steps import in_kubernetes, inside, whose
-from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
+from k8scap.findings.verdict import found, not_judged, ruled_out
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,12 +28,12 @@ _SILENT = ["dst", "service", "service_port"]
 
 def half_open(case: Case) -> list[Finding]:
     """One finding a host that fell silent on established connections while data waited for its ACK."""
-    total = int((case.tcp_conversations["packets_received"] > 0).sum())
+    silent = case.silences
+    total = int((case.tcp_conversations["packets_received"] > 0).sum()) + int(
+        (~silent["heard"].astype(bool)).sum()
+    )
     if not total:
         return [not_judged(RULE, case, reason="no TCP connection was answered", thresholds=THRESHOLDS)]
-    silent = case.silences
-    if len(silent) and (reason := one_direction(case)):
-        return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS, total=total)]
     groups, rest = largest(silent, _SILENT)
     findings = [_finding(case, group, total) for group in groups] + many_more(
         RULE,
@@ -61,14 +61,12 @@ def _finding(case: Case, group: pd.DataFrame, total: int) -> Finding:
     idle = group["idle_s"].fillna(0)
     what = "1 connection" if count == 1 else f"{count:,} connections"
     after = f", after {idle.min():,.1f} s without a word from either side" if _idled(group) else ""
-    payload, repeats = int(group["bytes"].sum()), int(group["repeats"].sum())
-    owed = f"{payload:,} bytes sent" if payload else "probes sent"
     otherwise = f"{address_filter('addr', first['dst'])} && tcp.port == {port}"
     return found(
         RULE,
         case,
-        title=f"{who} fell silent on {what}{after}: {owed}, {repeats:,} times more, and never acknowledged",
-        severity="warning",
+        title=f"{who} {_fell_silent(group)} on {what}{after}: {_owed(case, group)}, and never acknowledged",
+        severity="info" if group["closed"].all() else "warning",
         certainty=0.9,
         consistent_with=_causes(case, group),
         source=case.clients(group["src"], time=time),
@@ -84,8 +82,24 @@ def _finding(case: Case, group: pd.DataFrame, total: int) -> Finding:
     )
 
 
+def _fell_silent(group: pd.DataFrame) -> str:
+    if not group["heard"].any():
+        return "was not heard"
+    return "closed and fell silent" if group["closed"].all() else "fell silent"
+
+
+def _owed(case: Case, group: pd.DataFrame) -> str:
+    """What waited for an answer; data that was sent before the silence is not counted again."""
+    payload, repeats = int(group["bytes"].sum()), int(group["repeats"].sum())
+    if payload:
+        return f"{payload:,} bytes sent, {repeats:,} times more"
+    probes = case.tcp["keep_alive"].reindex([number for frames in group["frames"] for number in frames]).all()
+    return f"probes sent, {repeats:,} times more" if probes else f"data under way sent {repeats:,} times more"
+
+
 def _idled(group: pd.DataFrame) -> bool:
-    return bool((group["idle_s"].fillna(0) >= IDLE_SECONDS).all())
+    """Whether nobody had anything to say before: a reader that lagged behind had not."""
+    return bool(((group["idle_s"].fillna(0) >= IDLE_SECONDS) & ~group["behind"]).all())
 
 
 def _causes(case: Case, group: pd.DataFrame) -> tuple[str, ...]:

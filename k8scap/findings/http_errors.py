@@ -44,6 +44,8 @@ _GRPC_SERVERS = {
 _GRPC_TOO_MANY = 8  # RESOURCE_EXHAUSTED
 _GRPC_INNOCENT = {0, 1}  # OK; CANCELLED: the client lost interest
 _TOO_MANY = 429
+_LAST_STATUS = 599
+"""RFC 9110, 15: what lies beyond is no status (a server's `-11` is read as 4,294,967,285)."""
 _PATTERNS_SHOWN = 3
 _SAFE = ("GET", "HEAD")  # RFC 9110, 9.2.1
 _VARIABLE = re.compile(
@@ -83,6 +85,7 @@ def _answered(case: Case) -> pd.DataFrame:
     spoken = requests["protocol"].astype("object").isin(PROTOCOLS)
     rows = requests[spoken & requests["response"].notna()].astype({"src": "object", "dst": "object"})
     code = pd.to_numeric(rows["status"], errors="coerce").fillna(0).astype("int64")
+    code = code.where(code <= _LAST_STATUS, 0)
     grpc = (rows["protocol"] == "gRPC") & (code < 100)
     kind = pd.Series("", index=rows.index, dtype="object")
     kind[~grpc & (code >= 400)] = "client"

@@ -47,13 +47,21 @@ def black_holes(case: Case) -> list[Narrow]:
     """The paths on which large segments were repeated at least three times, and never came through.
 
     In the same direction smaller ones did, or the other side showed otherwise that it was there: a host
-    that is away answers nothing, whatever the size.
+    that is away answers nothing, whatever the size. A sender may notice by itself, and say the same in
+    smaller segments (RFC 4821; Windows' black hole detection).
     """
     again = _data_events(case)
-    stuck = again[again["copy"] > MIN_COPIES]
-    pairs = stuck.loc[stuck["payload_length"] >= NARROWEST_BYTES, _PATH].drop_duplicates()
+    stuck = (again["copy"] > MIN_COPIES) & (again["payload_length"] >= NARROWEST_BYTES)
+    pairs = again.loc[stuck | _cut_smaller(case, again), _PATH].drop_duplicates()
     found = (_narrow(case, str(src), str(dst), again) for src, dst in pairs.itertuples(index=False))
     return [narrow for narrow in found if narrow is not None]
+
+
+def _cut_smaller(case: Case, again: pd.DataFrame) -> pd.Series:
+    """Which repeats say in a smaller segment what was sent in vain in a large one, more than once (bool)."""
+    before = again["repeats"].map(case.tcp["payload_length"]).fillna(0)
+    smaller: pd.Series = (again["payload_length"] < before) & (before >= NARROWEST_BYTES)
+    return smaller & (again["copy"] >= MIN_COPIES)
 
 
 def adapted(case: Case) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from k8scap.findings.intervals import union_seconds
 from k8scap.findings.loss_causes import BURST_THRESHOLDS, causes
 from k8scap.findings.steps import inside
 from k8scap.findings.time_shares import whose_time
+from k8scap.findings.unheard import unheard
 from k8scap.findings.verdict import found, lost_packets, not_judged, ruled_out
 from k8scap.tables.loss import LOST
 
@@ -106,16 +107,17 @@ def _events(case: Case, segments: pd.DataFrame) -> pd.DataFrame:
 
 
 def _explained(case: Case, events: pd.DataFrame) -> pd.Series:
-    """What other rules report, or what was no loss.
+    """What other rules report, or what is not known to be loss.
 
     SYNs that were repeated for themselves, a full listen queue, segments too large for the path, a peer that
-    fell silent.
+    fell silent, and what was said to somebody who was not heard any more.
     """
     alone: pd.Series = (events["kind"] == "syn") & events["stream"].isin(slow_attempts(case)["stream"])
     held_up = events["stream"].isin(case.held_up["stream"])
     too_large = events["number"].isin(list(case.oversized))
-    unheard = events["number"].isin([n for frames in case.silences["frames"] for n in frames])
-    return alone | held_up | repeated_in_vain(case.attempts, events) | too_large | unheard
+    silent = events["number"].isin([n for frames in case.silences["frames"] for n in frames])
+    in_vain = repeated_in_vain(case.attempts, events)
+    return alone | held_up | in_vain | too_large | silent | unheard(case, events)
 
 
 def _by_path(case: Case, lost: pd.DataFrame, segments: pd.DataFrame) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from k8scap.findings.flags import FIN, PUSH, RST, has_any
+from k8scap.findings.flags import ACK, FIN, PUSH, RST, has_any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _NEVER_OPENED = ("S0", "REJ", "RSTOS0", "RSTRH", "SH", "SHR")
 _COLUMNS = ["stream", "client", "client_port", "dst", "dst_port", "by_server", "owed", "cut", "closing",
-            "reset", "time", "asked", "asked_frame", "idle_s", "foreign"]  # fmt: skip
+            "reset", "time", "asked", "asked_frame", "idle_s", "foreign", "knew"]  # fmt: skip
 
 
 def resets(case: Case) -> pd.DataFrame:
@@ -24,7 +24,8 @@ def resets(case: Case) -> pd.DataFrame:
     sent: its last segment was as large as any, and not the end of what was written), `closing` (a FIN came
     first), `reset` and `time` (frame number and time), `asked` and `asked_frame` (first segment of the
     pending request, NaT where none), `idle_s` (silence before that, or before the reset), `foreign` (the
-    reset's TTL is not the one that its sender's other packets have).
+    reset's TTL is not the one that its sender's other packets have), `knew` (it acknowledges the request: who
+    does not know the connection answers an ACK with a reset that has none, RFC 9293, 3.5.2).
     """
     import pandas as pd
 
@@ -58,6 +59,7 @@ def resets(case: Case) -> pd.DataFrame:
             "asked_frame": request["number"],
             "idle_s": quiet,
             "foreign": _foreign(before, last),
+            "knew": _knew(pending, last),
         }
     )
     return table.reset_index()[_COLUMNS]
@@ -68,7 +70,7 @@ def _until_reset(case: Case) -> pd.DataFrame:
     talks = case.tcp_conversations
     talks = talks[(talks["resets"] > 0) & ~talks["state"].isin(_NEVER_OPENED)]
     talks = talks[(talks["packets_sent"] > 0) & (talks["packets_received"] > 0)].drop_duplicates("stream")
-    columns = ["time", "stream", "src", "src_port", "tcp_flags", "payload_length", "ttl"]
+    columns = ["time", "stream", "src", "src_port", "tcp_flags", "seq", "ack", "payload_length", "ttl"]
     rows = case.tcp.loc[case.tcp["stream"].isin(talks["stream"]), columns].reset_index()
     ends = talks[["stream", "src", "src_port", "dst", "dst_port"]]
     ends = ends.set_axis(["stream", "client", "client_port", "server", "server_port"], axis=1)
@@ -81,6 +83,13 @@ def _until_reset(case: Case) -> pd.DataFrame:
     until = rows["stream"].map(first)
     rows = rows[rows["number"] <= until]
     return rows.assign(first=rows["number"] == until[rows.index])
+
+
+def _knew(pending: pd.DataFrame, last: pd.DataFrame) -> pd.Series:
+    """Whether each reset acknowledges all of the request that was pending (False where none was)."""
+    end = (pending["seq"] + pending["payload_length"]).groupby(pending["stream"]).max().reindex(last.index)
+    knew: pd.Series = (has_any(last, ACK) & (last["ack"] >= end)).fillna(value=False).astype(bool)
+    return knew
 
 
 def _silence_before(before: pd.DataFrame, number: pd.Series, reset: pd.Series, asked: pd.Series) -> pd.Series:

@@ -77,7 +77,7 @@ def _ranked(told: Iterable[str], usual: Iterable[str]) -> tuple[str, ...]:
 def _to_itself(case: Case, rows: pd.DataFrame, entry: NameEntry | None) -> bool:
     """From a pod to its own Service (which its workload is named after), or to its own address."""
     if (rows["src"] == rows["dst"]).all():
-        return True
+        return not ip_address(str(rows["dst"].iloc[0])).is_loopback
     if entry is None or entry.kind != "service":
         return False
     pairs = rows[["src", "start"]].drop_duplicates("src")

@@ -59,6 +59,8 @@ _HTTP_PORTS = {80, 3000, 5000, 8000, 8008, 8080, 8081, 8888, 9090}
 _THROTTLE_PERIOD_MS = 100.0
 _MIN_PERIODS = 6
 """Waits from which it is no chance that four in five lie near multiples of the period: 2 in 1,000."""
+_SAME_PERIODS = 0.8
+"""Share of the waits: where more last as many periods, it may be a constant of the server or the path."""
 
 
 def slow_server(case: Case) -> list[Finding]:
@@ -197,9 +199,10 @@ def _causes(slow: pd.DataFrame, innocent: str) -> tuple[str, ...]:
     if innocent == "poller":
         return ("long-poll", "slow-backend")
     waits_ms = slow["wait_ms"]
-    apart = (waits_ms - (waits_ms / _THROTTLE_PERIOD_MS).round() * _THROTTLE_PERIOD_MS).abs()
-    enough = len(slow) >= _MIN_PERIODS and waits_ms.max() - waits_ms.min() > _THROTTLE_PERIOD_MS
-    if enough and apart.quantile(0.8) < 10:
+    periods = (waits_ms / _THROTTLE_PERIOD_MS).round()
+    apart = (waits_ms - periods * _THROTTLE_PERIOD_MS).abs()
+    differ = periods.value_counts(normalize=True).iloc[0] <= _SAME_PERIODS
+    if len(slow) >= _MIN_PERIODS and differ and apart.quantile(0.8) < 10:
         return ("cpu-throttling", "slow-application", "slow-dependency")
     return ("slow-application", "slow-dependency", "cpu-throttling", "worker-pool-exhausted")
 

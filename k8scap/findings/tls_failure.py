@@ -41,7 +41,7 @@ _HOSTS_SHOWN = 3
 def tls_failure(case: Case) -> list[Finding]:
     """One finding a server (address and port) with which handshakes failed."""
     rows = case.tls_handshakes
-    rows = rows[~rows["outcome"].isin(["pending", "abandoned"])]
+    rows = rows[~rows["outcome"].isin(["pending", "abandoned", "unread"])]
     if rows.empty:
         reason = one_direction(case) or "no TLS handshake was captured to its end"
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
@@ -121,7 +121,7 @@ def _said(failed: pd.DataFrame) -> pd.Series:
     """What is to be said of each: the alert's own name, or what was seen instead of one."""
     words = {
         "rejected": "ended by the client after the server's hello (its alert is encrypted)",
-        "closed": "closed by the server without an answer",
+        "closed": "closed by the server without a TLS answer",
         "plain": "the client asked in plain HTTP",
     }
     said = failed["outcome"].map(words)
@@ -146,7 +146,9 @@ def _causes(case: Case, failed: pd.DataFrame) -> tuple[str, ...]:
         return ("unknown-ca", "expired-certificate", "name-mismatch")
     if outcome == "closed":
         return _causes_of_silence(case, failed)
-    return _BY_ALERT.get(error, ("no-common-cipher", "client-certificate", "tls-version-mismatch"))
+    agreed = (failed["status"] != "").mean() >= 0.5  # on a version and a cipher: it was not that
+    general = ("no-common-cipher", "client-certificate", "tls-version-mismatch")
+    return _BY_ALERT.get(error, ("client-certificate",) if agreed else general)
 
 
 def _causes_of_silence(case: Case, failed: pd.DataFrame) -> tuple[str, ...]:

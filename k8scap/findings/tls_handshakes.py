@@ -26,8 +26,10 @@ def handshakes(case: Case) -> pd.DataFrame:
     `rejected`: the client ended a TLS 1.3 handshake after the server's hello. Its alert was encrypted, but it
     sent less than a Finished message, which is `FINISHED_BYTES` long at the least (RFC 8446, 4.4.4, 5.2:
     record header, type, 4 bytes and 32 of a SHA-256, tag), and closed;
-    `closed`: the server closed without an answer; `plain`: the request was not TLS; `abandoned`: the client
-    closed without a word; `pending`: the capture ended before; `done`: none of these.
+    `closed`: the server closed, and did not answer in TLS; `plain`: the request was not TLS; `abandoned`: the
+    client closed without a word; `pending`: the capture ended before; `unread`: the client went on after the
+    server's answer, which could not be read (its segments came out of order, or are missing);
+    `done`: none of these.
     """
     import pandas as pd
 
@@ -45,6 +47,7 @@ def handshakes(case: Case) -> pd.DataFrame:
     rows.loc[silent, "outcome"] = "pending"
     rows.loc[silent & (closer == "client"), "outcome"] = "abandoned"
     rows.loc[silent & (closer == "server"), "outcome"] = "closed"
+    rows.loc[silent & _went_on(case, rows), "outcome"] = "unread"
     said = _said_after(case, rows)
     cut_short = (rows["status"] == "TLSv1.3") & (said < FINISHED_BYTES) & (closer != "")
     rows.loc[cut_short & (said > 0), "outcome"] = "rejected"
@@ -70,6 +73,23 @@ def _plain(requests: pd.DataFrame, tls: pd.DataFrame) -> pd.DataFrame:
     spoken = pd.MultiIndex.from_frame(http[_SERVER])
     meant = spoken.isin(secure) | http["dst_port"].isin(TLS_PORTS).to_numpy()
     return http[meant & (http["response"].isna() | (http["status"] == _BAD_REQUEST)).to_numpy()]
+
+
+def _went_on(case: Case, rows: pd.DataFrame) -> pd.Series:
+    """Whether the client sent as much as a Finished message after the server had answered (bool)."""
+    tcp = case.tcp
+    said = tcp.loc[tcp["stream"].isin(rows["stream"]) & (tcp["payload_length"] > 0) & ~tcp["keep_alive"]]
+    said = (
+        said[["stream", "src", "src_port", "seq", "payload_length"]].astype({"src": "object"}).reset_index()
+    )
+    said = said.merge(rows[["stream", "number", *_SERVER]].drop_duplicates("stream"), on="stream")
+    by_server = (said["src"] == said["dst"]) & (said["src_port"] == said["dst_port"])
+    answers = said[by_server & (said["number_x"] > said["number_y"])]
+    first = said["stream"].map(answers.groupby("stream")["number_x"].min())
+    later = said[~by_server & (said["number_x"] > first)].drop_duplicates(["stream", "seq"])
+    sent = later.groupby("stream")["payload_length"].sum()
+    went_on: pd.Series = rows["stream"].isin(sent.index[sent >= FINISHED_BYTES])
+    return went_on
 
 
 def _closed_by(case: Case, rows: pd.DataFrame) -> pd.Series:

@@ -31,7 +31,7 @@ def wrong(segments: Segments, packets: pd.DataFrame) -> Bools:
 def refused(segments: Segments, bad: Bools) -> Bools:
     """Which of the `bad` segments the receiver threw away, as a damaged one must be (RFC 9293, 3.1).
 
-    Their bytes (SYN and FIN count) were sent again, or the other side, which speaks, never acknowledged
+    Their bytes (SYN and FIN count) were sent again, or the other side spoke on, and never acknowledged
     them. What a card finished after it was captured, the receiver takes like any other: so this tells
     damage from offload wherever the capture stands.
     """
@@ -39,7 +39,7 @@ def refused(segments: Segments, bad: Bools) -> Bools:
         return bad
     occupies = segments.end > segments.seq
     acknowledged = _acknowledged(segments)
-    unheard = (acknowledged < segments.end) & (acknowledged > LOWEST)
+    unheard = (acknowledged < segments.end) & _answered_later(segments)
     answer: Bools = bad & occupies & (_again(segments, occupies) | unheard)
     return answer
 
@@ -57,6 +57,17 @@ def _again(segments: Segments, occupies: Bools) -> Bools:
     answer = np.zeros(len(segments), dtype=bool)
     answer[rows[:-1][same]] = True
     return answer
+
+
+def _answered_later(segments: Segments) -> Bools:
+    """Whether the other side acknowledged anything after the segment: silence may be the capture's end."""
+    import numpy as np
+
+    last = np.full(2 * segments.flows, -1, dtype=np.int64)
+    spoke = np.flatnonzero(segments.ack > LOWEST)
+    np.maximum.at(last, segments.side[spoke], spoke)
+    later: Bools = last[segments.side ^ 1] > np.arange(len(segments))
+    return later
 
 
 def _acknowledged(segments: Segments) -> Ints:

@@ -37,7 +37,8 @@ def duplicates(packets: pd.DataFrame, *, replay: Replay | None = None) -> pd.Dat
     """The packets that came twice to their receiver although they were sent once: `COLUMNS`, by frame.
 
     A receiver reports bytes that it got twice (D-SACK, RFC 2883). Mostly they were sent again without need;
-    where the capture shows no repeat of them, the network doubled a packet. A packet that only the capture
+    where the capture shows no repeat of them, and misses nothing else that their sender said, the network
+    doubled a packet. A packet that only the capture
     shows twice (`-i any`, a veth and its bridge) is reported by nobody. Raises SchemaError where columns
     are missing.
     """
@@ -59,7 +60,24 @@ def _reports(replay: Replay) -> Ints:
     report = np.flatnonzero(below)
     side = found.side[report] ^ 1
     again = sent_again(replay, side, found.sack_left[report], found.sack_right[report])
-    return report[~again].astype(np.int64)
+    answer: Ints = report[~again & _whole(replay)[side]].astype(np.int64)
+    return answer
+
+
+def _whole(replay: Replay) -> npt.NDArray[np.bool_]:
+    """By side: whether the capture has all that it sent, from its first byte to the last acknowledged."""
+    import numpy as np
+
+    found, cover = replay.segments, replay.coverage
+    sides = 2 * found.flows
+    first, last = np.full(sides, -LOWEST, dtype=np.int64), np.full(sides, LOWEST, dtype=np.int64)
+    said = np.flatnonzero(cover.carries)
+    np.minimum.at(first, found.side[said], found.seq[said])
+    np.maximum.at(last, found.side[said], found.end[said])
+    np.maximum.at(last, found.side ^ 1, found.ack)
+    seen = np.bincount(found.side, weights=cover.fresh, minlength=sides)
+    whole: npt.NDArray[np.bool_] = (seen > 0) & (seen >= last - first)
+    return whole
 
 
 def _table(replay: Replay, report: Ints) -> pd.DataFrame:

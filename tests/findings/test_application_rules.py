@@ -171,7 +171,7 @@ def test_a_reset_that_ends_a_handshake_is_told_once(wire: Wire) -> None:
     assert loud(findings) == ["tls-failure"]
     (found,) = told(findings, "tls-failure")
     assert (found.affected, found.total) == (4, 4)
-    assert "closed by the server without an answer" in found.title
+    assert "closed by the server without a TLS answer" in found.title
 
 
 def test_tls_to_a_port_of_plain_http(wire: Wire) -> None:
@@ -262,3 +262,43 @@ def test_a_request_that_changes_something_is_not_repeated(wire: Wire) -> None:
 )
 def test_paths_of_one_kind_are_one_pattern(target: str, expected: str) -> None:
     assert pattern(target) == expected
+
+
+def test_a_handshake_whose_answer_cannot_be_read_is_no_failure(wire: Wire) -> None:
+    """The server's flight came out of order; the client understood it, and asked its question."""
+    for n in range(4):
+        connection = wire.connection(port=443)
+        at = connection.open(n * 1.0)
+        for by_client, data in flights("valid", version=V1_2):
+            pieces = [data[start : start + 700] for start in range(0, len(data), 700)]
+            for later, piece in enumerate(pieces):
+                swapped = {0: 1, 1: 0}.get(later, later) if len(pieces) > 1 else later
+                say(connection, at + swapped * 1e-5, piece, client=by_client)
+            at += 0.001
+        connection.segment(at, client=False, flags="FA")
+        connection.segment(at + 0.001, client=True, flags="FA")
+    findings = wire.findings()
+    assert told(findings, "tls-failure") == []
+    assert loud(findings) == []
+
+
+def test_a_warning_that_ends_nothing_is_no_failure(wire: Wire) -> None:
+    """Servers that do not know the name warn of it, and go on (RFC 6066, 3)."""
+    unrecognized_name = b"\x15\x03\x03\x00\x02\x01\x70"
+    hello, answer, *rest = flights("valid", version=V1_2)
+    for n in range(4):
+        play(wire, n * 1.0, [hello, (False, unrecognized_name + answer[1]), *rest])
+    fatal = b"\x15\x03\x03\x00\x02\x02\x70"
+    play(wire, 9.0, [hello, (False, fatal)], closed="server")
+    (found,) = told(wire.findings(), "tls-failure")
+    assert (found.affected, found.total) == (1, 5)
+    assert "unrecognized_name" in found.title
+
+
+def test_a_handshake_that_fails_after_the_hellos_does_not_lack_a_cipher(wire: Wire) -> None:
+    handshake_failure = (False, b"\x15\x03\x03\x00\x02\x02\x28")
+    hellos = flights("valid")[:2]
+    play(wire, 0.0, [*hellos, handshake_failure], closed="server")
+    play(wire, 5.0, [hellos[0], handshake_failure], port=8443, closed="server")
+    causes = {f.destination: f.consistent_with[0] for f in told(wire.findings(), "tls-failure")}
+    assert causes == {f"{SERVER}:443": "client-certificate", f"{SERVER}:8443": "no-common-cipher"}

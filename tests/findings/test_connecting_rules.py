@@ -104,6 +104,14 @@ def test_connections_late_by_the_ladder(wire: Wire) -> None:
     assert status(findings, "packet-loss").status == "ruled_out"
 
 
+def test_loopback_is_nobodys_hairpin(wire: Wire) -> None:
+    silent(wire, 0.0, client="127.0.0.1", server="127.0.0.1")
+    silent(wire, 0.0, client="10.9.0.7", server="10.9.0.7")
+    first = {f.destination: f.consistent_with[0] for f in wire.findings() if f.status == "found"}
+    assert first["10.9.0.7:8080"] == "hairpin"
+    assert first["127.0.0.1:8080"] != "hairpin"
+
+
 def test_a_single_late_connection_is_no_alarm(wire: Wire) -> None:
     late(wire, 0.0)
     quick(wire, 3.0)
@@ -114,6 +122,28 @@ def test_a_lone_syn_proves_nothing(wire: Wire) -> None:
     wire.connection().segment(0.0, client=True, flags="S")
     quick(wire, 0.5)
     assert status(wire.findings(), "connect-timeout").status == "ruled_out"
+
+
+def test_late_answers_that_nobody_waited_for_are_late(wire: Wire) -> None:
+    """The capture ends before their handshakes do."""
+    for n in range(3):
+        connection = wire.connection(port=80 + n)
+        first = connection.segment(n * 1.0, client=True, flags="S")
+        for again in (1.0, 3.0, 7.0):
+            wire.again(n * 1.0 + again, first)
+        connection.segment(n * 1.0 + 7.1, client=False, flags="SA")
+    findings = [f for f in wire.findings() if f.status == "found"]
+    assert {f.rule for f in findings} == {"connect-timeout"}
+    assert all("connecting took 7.1 s" in f.title for f in findings)
+
+
+def test_a_scan_that_is_dropped_is_one_sentence(wire: Wire) -> None:
+    for port in range(1, 101):
+        silent(wire, port * 0.01, port=port)
+    quick(wire, 0.0, port=443)
+    found = only(wire.findings(), "connect-timeout")
+    assert (found.severity, found.affected, found.total) == ("info", 100, 101)
+    assert f"asked for 101 ports of {SERVER}, and was not answered at 100 of them" in found.title
 
 
 def test_a_path_longer_than_the_timer_costs_nothing(wire: Wire) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import CLIENT, MSS, SERVER, START
 from scapy.layers.inet import ICMP, IP, TCP
+from scapy.packet import Raw
 
 from k8scap.findings import Case, judge
 from k8scap.model import NameEntry
@@ -198,6 +199,28 @@ def test_large_segments_that_never_pass_while_small_ones_do(wire: Wire) -> None:
     assert "those of 700 and less did" in found.title
     assert found.next_step == f"ping -4 -M do -c 3 -s {MSS + 40 - 28} {SERVER}"
     assert found.seconds_lost == pytest.approx(1.4, abs=0.01)
+
+
+def test_a_sender_that_notices_by_itself_that_its_path_is_narrow(wire: Wire) -> None:
+    """Windows cuts smaller what it sent three times in vain, and so does Linux (RFC 4821)."""
+    upload = wire.connection(rtt=0.09)
+    at = asked(upload)
+    large = upload.segment(at, client=True, payload=MSS)
+    upload.segment(at + 0.09, client=False)[TCP].ack -= MSS
+    for wait in (3.0, 9.0):
+        wire.again(at + wait, large)
+    small = large.copy()
+    small[Raw].load = small[Raw].load[:536]
+    wire.again(at + 21.0, small)
+    upload.segment(at + 21.1, client=False)[TCP].ack -= MSS - 536
+    rest = large.copy()
+    rest[TCP].seq += 536
+    rest[Raw].load = rest[Raw].load[536:]
+    wire.again(at + 21.2, rest)
+    upload.segment(at + 21.3, client=False)
+    found = only(wire.findings(), "mtu-black-hole")
+    assert (found.severity, found.consistent_with[0]) == ("critical", "icmp-filtered")
+    assert found.affected == 3
 
 
 def test_a_sender_that_does_not_heed_icmp(wire: Wire) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from conftest import CLIENT, RESOLVER, ROUTER, SERVER, Resolver
+from scapy.layers.inet import ICMP, IP, UDP
 
 import k8scap
 from k8scap.errors import SchemaError
@@ -186,9 +187,21 @@ def test_a_refused_attempt_that_is_repeated_is_no_loss(wire: Wire) -> None:
     only(wire.findings(), "connection-refused")
 
 
-def test_a_port_scan_is_told_in_few_words(wire: Wire) -> None:
+def test_a_port_scan_is_told_in_one_sentence_and_without_alarm(wire: Wire) -> None:
     for port in range(1, 301):
         wire.connection(port=port).refuse(port * 0.01)
+    found = only(wire.findings(), "connection-refused")
+    assert (found.severity, found.affected, found.frame_count) == ("info", 300, 600)
+    assert (
+        found.title
+        == f"{CLIENT} asked for 300 ports of {SERVER}, and was refused at all of them: a port scan"
+    )
+    assert set(found.frames) <= tshark_frames(wire, found.display_filter)
+
+
+def test_many_destinations_that_refuse_are_told_in_few_words(wire: Wire) -> None:
+    for n in range(300):
+        wire.connection(server=f"198.18.{4 + n // 200}.{1 + n % 200}").refuse(n * 0.01)
     found = [f for f in wire.findings() if f.status == "found"]
     assert len(found) == 51
     (rest,) = [f for f in found if "250 more destinations refused connections" in f.title]
@@ -218,6 +231,15 @@ def test_a_service_without_endpoints(wire: Wire) -> None:
     assert found.frame_count == 6
 
 
+def test_a_host_without_a_listener_for_udp(wire: Wire) -> None:
+    """ICMP is how hosts themselves refuse datagrams (RFC 1122, 4.1.3.1); connections they reset."""
+    for n in range(3):
+        datagram = IP(src=CLIENT, dst=SERVER) / UDP(sport=5000 + n, dport=1026) / b"hello"
+        wire.put(n * 1.0, datagram)
+        wire.put(n * 1.0 + 0.001, IP(src=SERVER, dst=CLIENT) / ICMP(type=3, code=3) / datagram)
+    assert only(wire.findings(), "connection-refused").consistent_with[0] == "nothing-listening"
+
+
 def test_an_unanswered_resolver(wire: Wire, resolver: Resolver) -> None:
     for n in range(3):
         resolver.ask(n * 5.0, "payments.shop.svc", answer_after=None, number=7)
@@ -229,6 +251,30 @@ def test_an_unanswered_resolver(wire: Wire, resolver: Resolver) -> None:
     assert found.destination == f"{RESOLVER}:53"
     assert found.seconds_lost == pytest.approx(5 + 5 + 5, abs=1.1)
     assert "payments.shop.svc" in shlex.split(found.next_step)
+
+
+def test_questions_of_which_no_answer_can_be_captured(wire: Wire, resolver: Resolver) -> None:
+    """A capture of one direction: each name asked once. Who asks again got no answer, wherever it went."""
+    for n in range(20):
+        resolver.ask(n * 10.0, f"host{n}.example.test", answer_after=None)
+    judged = next(f for f in wire.findings() if f.rule == "dns-timeout")
+    assert (judged.status, "one direction only" in judged.reason) == ("not_judged", True)
+    for n in range(20):
+        resolver.ask(n * 10.0 + 5.0, f"host{n}.example.test", answer_after=None)
+    found = only(wire.findings(), "dns-timeout")
+    assert (found.affected, found.severity) == (39, "critical")  # the last one is still open
+
+
+def test_a_resolver_that_is_not_there_refuses(wire: Wire, resolver: Resolver) -> None:
+    """ICMP answers each question: that is told once, and the resolver left nobody waiting."""
+    for n in range(6):
+        resolver.ask(n * 5.0, f"host{n // 2}.example.test", answer_after=None, port=4000 + n)
+        question = wire._seen[-1][1][IP]
+        wire.put(n * 5.0 + 0.001, IP(src=RESOLVER, dst=CLIENT) / ICMP(type=3, code=3) / question)
+    findings = wire.findings()
+    assert only(findings, "connection-refused").consistent_with[0] == "nothing-listening"
+    reason = next(f.reason for f in findings if f.rule == "dns-timeout")
+    assert reason == "all 6 lookups were refused by ICMP"
 
 
 def test_the_conntrack_race(wire: Wire, resolver: Resolver) -> None:

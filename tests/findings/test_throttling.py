@@ -73,3 +73,18 @@ def test_the_clients_own_quota_says_nothing_of_the_server(wire: Wire, throttled:
     finding = judged(slow(wire, beside="client"), account(throttled, throttled * 75_000))
     assert "CPU" not in finding.title
     assert "cpu-throttling" in finding.consistent_with
+
+
+@pytest.mark.parametrize(
+    ("thinks", "cause"),
+    [((0.101,) * 12 + (0.202,), "slow-application"), ((0.1, 0.2, 0.3) * 4, "cpu-throttling")],
+)
+def test_waits_of_whole_periods_are_a_hint_unless_all_last_as_long(
+    wire: Wire, thinks: tuple[float, ...], cause: str
+) -> None:
+    connection = wire.connection()
+    at = connection.open(0.0)
+    for think in thinks:
+        at = connection.ask(at + 0.01, think=think)
+    finding = next(f for f in wire.findings() if f.rule == "slow-server")
+    assert finding.consistent_with[0] == cause

@@ -71,6 +71,23 @@ def doubled_beyond(wire: Wire) -> None:
     c.send(53, "server", seq=1, ack=301, sack=(101, 201))
 
 
+def doubled_where_the_capture_has_gaps(wire: Wire) -> None:
+    """The same report; of what the client sent before the capture lacks a segment, and perhaps a repeat."""
+    c = wire.connection()
+    c.open(0, 20)
+    for n in (0, 1, 3):
+        c.send(30 + n, "client", seq=1 + 100 * n, ack=1, size=100)
+    c.send(52, "server", seq=1, ack=401)
+    c.send(53, "server", seq=1, ack=401, sack=(101, 201))
+
+
+def doubled_where_nobody_looked(wire: Wire) -> None:
+    """A capture of one direction: what the reports speak of was not captured at all."""
+    c = wire.connection()
+    c.send(52, "server", seq=1, ack=301)
+    c.send(53, "server", seq=1, ack=301, sack=(101, 201))
+
+
 def repeated_without_need(wire: Wire) -> None:
     """The same report of what the client did send twice."""
     c = wire.connection()
@@ -101,8 +118,9 @@ def seen_twice(wire: Wire) -> None:
             c.send(at, sender, "PA", seq=seq, ack=101 if n > 1 else 1, size=100, ip_id=900 + n)
 
 
-SCENES = (overtaken, sent_again, hole_that_closes, hole_that_is_filled, doubled_beyond, repeated_without_need,
-          kept_alive, seen_twice)  # fmt: skip
+SCENES = (overtaken, sent_again, hole_that_closes, hole_that_is_filled, doubled_beyond,
+          doubled_where_the_capture_has_gaps, doubled_where_nobody_looked, repeated_without_need, kept_alive,
+          seen_twice)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

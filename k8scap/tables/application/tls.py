@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _CLIENT_HELLO, _SERVER_HELLO = "1", "2"
 _CLOSE_NOTIFY = "0"
 _USER_CANCELED = "90"
+_WARNING = "1"
+_GOES_ON = ("100", "112")
+"""no_renegotiation and unrecognized_name: as warnings they end nothing (RFC 5246, 7.2.2; RFC 6066, 3)."""
 
 VERSIONS = {
     "0x0300": "SSLv3", "0x0301": "TLSv1.0", "0x0302": "TLSv1.1", "0x0303": "TLSv1.2", "0x0304": "TLSv1.3",
@@ -76,7 +79,11 @@ def _answered(current: Request, frame: Frame, types: list[str]) -> None:
 
 
 def _alerted(current: Request, frame: Frame) -> None:
-    for alert in frame.all("tls.alert_message.desc"):
+    alerts = frame.all("tls.alert_message.desc")
+    levels = frame.all("tls.alert_message.level") or [""] * len(alerts)
+    for alert, level in zip(alerts, levels, strict=False):
+        if level == _WARNING and alert in _GOES_ON:
+            continue
         if alert not in (_CLOSE_NOTIFY, _USER_CANCELED) and not current.error:
             current.error = ALERTS.get(alert, f"alert {alert}")
             if current.response == UNANSWERED:
