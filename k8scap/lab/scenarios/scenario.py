@@ -37,7 +37,7 @@ class Scenario:
     """One run, drawn to its last detail: the path, the plan, the hosts. `parameters` say it to people.
 
     It is captured in the namespace of the host `captured`, on `interface`; `names` are told to the capture
-    beside the hosts' own.
+    beside the hosts' own. `services` are addresses of Services, with that of the host behind each.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Scenario:
     captured: str = "client"
     interface: str = INTERFACE
     names: Sequence[NameEntry] = ()
+    services: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,8 @@ class Fault:
 
     `workers` are the client's, at work at the same time; `services` the server's, `client_services` the
     client's; `hosts` more hosts on the link; `records` more names for the resolver, which `resolver`
-    replaces where it must be another one. `settings` are sysctls of client and server.
+    replaces where it must be another one; `translated` are addresses of Services, with that of the host
+    behind each. `settings` are sysctls of client and server.
     """
 
     rtt_ms: float
@@ -73,6 +75,7 @@ class Fault:
     captured: str = "client"
     interface: str = INTERFACE
     names: Sequence[NameEntry] = ()
+    translated: Mapping[str, str] = field(default_factory=dict)
     jitter_ms: float = 0.0
 
 
@@ -113,6 +116,7 @@ def staged(name: str, seed: int, random: Random, faults: Sequence[Fault]) -> Sce
         captured=faults[0].captured,
         interface=faults[0].interface,
         names=[entry for fault in faults for entry in fault.names],
+        services={key: value for fault in faults for key, value in fault.translated.items()},
     )
 
 
