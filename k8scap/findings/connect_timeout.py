@@ -13,7 +13,13 @@ from k8scap.findings.attempts import SILENT_SECONDS, answered_late, milliseconds
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.groups import finder, largest, many_more
 from k8scap.findings.intervals import union_seconds
-from k8scap.findings.silent_causes import EXHAUSTED_FLOWS, FAILING_PLACES, causes, only_new_ones_fail
+from k8scap.findings.port_causes import (
+    EXHAUSTED_FLOWS,
+    EXHAUSTED_SHARE,
+    FRESH_SHARE,
+    REUSED_SHARE,
+)
+from k8scap.findings.silent_causes import FAILING_PLACES, causes, only_new_ones_fail
 from k8scap.findings.steps import endpoints_of, in_kubernetes, inside, policies_of, whose
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
 
@@ -33,6 +39,9 @@ THRESHOLDS = {
     "critical_syns": CRITICAL_SYNS,
     "by_chance": BY_CHANCE,
     "exhausted_flows": EXHAUSTED_FLOWS,
+    "exhausted_share": EXHAUSTED_SHARE,
+    "reused_share": REUSED_SHARE,
+    "fresh_share": FRESH_SHARE,
     "failing_places": FAILING_PLACES,
 }
 _DESTINATION = ["dst", "dst_port"]
@@ -195,5 +204,6 @@ _ON_THE_NODE = {
     "snat-port-race": "conntrack -S",
     "snat-exhaustion": "conntrack -S",
     "conntrack-full": "conntrack -S",
+    "ipvs-port-reuse": "sysctl net.ipv4.vs.conn_reuse_mode",
     "vxlan-checksum": "ethtool -K flannel.1 tx-checksum-ip-generic off",
 }
