@@ -16,6 +16,7 @@ from k8scap.lab.scenarios import (
     names,
     points,
     servers,
+    translated,
 )
 from k8scap.lab.scenarios.scenario import Fault, Scenario, staged
 
@@ -34,6 +35,7 @@ _BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {
     **names.BUILDERS,
     **points.BUILDERS,
     **servers.BUILDERS,
+    **translated.BUILDERS,
 }
 
 
