@@ -1,7 +1,8 @@
 """connect-timeout: SYNs that had to be repeated, and were answered late or never.
 
 A SYN is repeated after 1, 3, 7, 15 … seconds (RFC 6298 with Linux' initial timer): one lost SYN costs a
-second. What a full listen queue explains, or a path that loses data as well, is left to those rules.
+second. What a full listen queue explains, SYNs that came in damaged, or a path that loses data as well, is
+left to those rules.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from k8scap.findings.attempts import SILENT_SECONDS, answered_late, milliseconds, never_answered
+from k8scap.findings.bad_checksums import damaged_syns
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.groups import finder, largest, many_more
 from k8scap.findings.intervals import union_seconds
@@ -83,7 +85,7 @@ def slow_attempts(case: Case) -> pd.DataFrame:
     rows = case.attempts
     never, late = never_answered(rows), answered_late(rows)
     rows = rows.assign(until=_until(rows), lost=(rows["syns"] - late).where(never | late, 0))
-    slow = rows[(never | late) & ~rows["stream"].isin(case.held_up["stream"])]
+    slow = rows[(never | late) & ~rows["stream"].isin(case.held_up["stream"]) & ~_came_damaged(case, rows)]
     if slow.empty or one_direction(case):
         return slow[:0]
     chance = _chance_of_loss(case, slow["dst"])
@@ -95,6 +97,14 @@ def slow_attempts(case: Case) -> pd.DataFrame:
     }
     places = zip(slow["dst"], slow["dst_port"], strict=True)
     return slow[[not expected.get(place, False) for place in places]]
+
+
+def _came_damaged(case: Case, rows: pd.DataFrame) -> pd.Series:
+    """Attempts all of whose lost SYNs had a wrong checksum (bool): bad-checksums speaks of them."""
+    damaged = rows["stream"].map(damaged_syns(case)).fillna(0)
+    lost = rows["syns"] - rows["answered"].notna()
+    mask: pd.Series = (damaged > 0) & (damaged >= lost)
+    return mask
 
 
 def _until(rows: pd.DataFrame) -> pd.Series:
