@@ -232,6 +232,11 @@ CATALOGUE: Mapping[str, Entry] = {
         rule="packet-loss",
         causes=("lossy-path",),
     ),
+    "vxlan-checksum-offload": Entry(
+        line="pods behind a VXLAN tunnel, from which some SYNs come with a wrong checksum; captured there",
+        rule="bad-checksums",
+        causes=("vxlan-checksum-offload",),
+    ),
 }
 
 SCENARIOS: Mapping[str, str] = {name: entry.line for name, entry in sorted(CATALOGUE.items())}

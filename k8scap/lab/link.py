@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from k8scap.lab.flows import Flow, Flows
 from k8scap.lab.kernel import ask_to_be_prompt
-from k8scap.lab.packets import rejection, reset_back, reset_on, too_big
+from k8scap.lab.packets import damaged, inner, rejection, reset_back, reset_on, too_big
 from k8scap.lab.plan import ENDING, Plan, Rule, Sight, chance
 from k8scap.lab.translation import Translation
 
@@ -113,14 +113,15 @@ class Link:
         now = monotonic_ns()
         if self._translation and data[0] == _IPV4:
             data = self._translation.back(data)
-        entry = Entry(time_ns(), data[:_KEPT], len(data), None)
+        carried = inner(data) if data[0] == _IPV4 else data
+        entry = Entry(time_ns(), carried[:_KEPT], len(carried), None)
         self.log.append(entry)
         if data[0] != _IPV4 or data[16:20] not in self._devices:  # no IPv4, or for nobody here
             entry.action = "unroutable"
             return
-        flow = entry.flow = self._flows.of(data)
+        flow = entry.flow = self._flows.of(carried)
         flow.packets = entry.packet = flow.packets + 1
-        flags = self._count_segment(flow, entry, data) if data[9] == 6 else 0
+        flags = self._count_segment(flow, entry, carried) if carried[9] == 6 else 0
         silent = 0.0 if flow.silence is None else flow.silence.hear(now)
         due = now + self._one_way
         if self._jitter:
@@ -129,7 +130,7 @@ class Link:
         decision = None
         if flow.rules:
             others = 0 if flow.room is None else flow.room.others(flow)
-            sight = Sight(flow, entry.packet, entry.segment, entry.copy, flags, data, silent, others)
+            sight = Sight(flow, entry.packet, entry.segment, entry.copy, flags, carried, silent, others)
             decision = self._plan.decide(sight)
         if flow.room is not None and (decision is None or decision[1].action not in ENDING):
             flow.room.hear(flow, flags)
@@ -166,6 +167,8 @@ class Link:
                 self._answer(reset_back(data), entry, entry.flow and entry.flow.peer, due)
                 if rule.both:
                     self._answer(reset_on(data), entry, entry.flow, due)
+            case "damage":
+                self._send_in_order(damaged(data), entry, due)
             case "untranslated":
                 self._send_in_order(self._translation.bare(data) if self._translation else data, entry, due)
             case _:  # drop, or an MTU's black hole: it ends here

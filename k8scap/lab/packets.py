@@ -11,6 +11,8 @@ PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
 _FLAG_LETTERS = "FSRPAUEC"  # in the order of their bits, RFC 9293 and RFC 3168
 _ICMP, _TCP_NUMBER, _UDP_NUMBER = 1, 6, 17
 _ECHO_REQUEST = 8
+_VXLAN, _INSIDE = (4789).to_bytes(2), 50  # its port; outer IP, UDP, VXLAN and Ethernet headers
+_IPV4_FRAME = b"\x08\x00\x45"  # EtherType, and the first byte of a header without options
 _CHECKSUM_AT = {_TCP_NUMBER: 36, _UDP_NUMBER: 26}  # after an IPv4 header without options
 _RST, _ACK = 0x04, 0x10
 _IP = struct.Struct("!BBHHHBBH4s4s")
@@ -96,6 +98,25 @@ def reset_on(data: bytes) -> bytes:
         return b""
     seq, ack = struct.unpack_from("!II", data, 24)
     return _segment(data[12:20], data[20:24], seq, ack, _RST | data[33] & _ACK)
+
+
+def inner(data: bytes) -> bytes:
+    """The IPv4 packet that a VXLAN packet carries (RFC 7348), and any other packet as it is."""
+    is_vxlan = data[9] == _UDP_NUMBER and data[22:24] == _VXLAN and len(data) >= _INSIDE + 20
+    if is_vxlan and data[_INSIDE - 2 : _INSIDE + 1] == _IPV4_FRAME:
+        return data[_INSIDE:]
+    return data
+
+
+def damaged(data: bytes) -> bytes:
+    """A TCP or UDP packet with a checksum that is wrong, inside of a tunnel the inner one's."""
+    carried = inner(data)
+    at = _CHECKSUM_AT.get(carried[9])
+    if at is None:
+        return data
+    at += len(data) - len(carried)
+    wrong = int.from_bytes(data[at : at + 2]) ^ 0x5555
+    return data[:at] + wrong.to_bytes(2) + data[at + 2 :]
 
 
 def readdressed(data: bytes, *, source: bytes = b"", destination: bytes = b"") -> bytes:

@@ -12,6 +12,7 @@ A rule is one line, `ACTION WORD… KEY=VALUE…`, for example:
     reject port=9000 code=13                    refused by ICMP, as a firewall's REJECT does
     reset port=80 idle=1500                     a middlebox that forgets connections, and answers with a reset
     drop syn port=443 full=64                   new connections, while so many others to this server are open
+    damage syn port=80 copy=1                   with a checksum that is wrong: the receiver throws it away
     untranslated port=80 to=client segment=9    from the server's own address, not from the Service's
 """
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from k8scap.lab.flows import Flow
 
-Action = Literal["drop", "delay", "reorder", "duplicate", "mtu", "reject", "reset", "untranslated"]
+Action = Literal["drop", "delay", "reorder", "duplicate", "mtu", "reject", "reset", "untranslated", "damage"]
 Side = Literal["server", "client"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 ENDING: tuple[Action, ...] = ("drop", "mtu", "reject", "reset")  # the packet does not pass
@@ -44,8 +45,9 @@ class Sight(NamedTuple):
 
     `packet` and `segment` count from 1 within one direction of one connection; `segment` is 0 for what
     carries no data; `copy` is how often these bytes were sent, this time included (0: nothing to repeat).
-    `silent_ms` is the longest that the connection has been silent until now, in both directions;
-    `others` is how many others are open to its server's address and port, 0 where it is open itself.
+    Of a packet in a tunnel `data` is the inner one. `silent_ms` is the longest that the connection has been
+    silent until now, in both directions; `others` is how many others are open to its server's address and
+    port, 0 where it is open itself.
     """
 
     flow: Flow

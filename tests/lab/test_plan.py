@@ -35,6 +35,7 @@ CLIENT, SERVER = "198.18.0.10", "198.18.0.20"
         "drop idle=350.5",
         "drop syn port=443 full=64",
         "untranslated port=80 to=client segment=9",
+        "damage syn port=80 copy=1",
     ],
 )
 def test_a_rule_is_written_as_it_was_read(text):

@@ -17,6 +17,7 @@ from k8scap.lab.scenarios import (
     points,
     servers,
     translated,
+    tunnelled,
 )
 from k8scap.lab.scenarios.scenario import Fault, Scenario, staged
 
@@ -36,6 +37,7 @@ _BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {
     **points.BUILDERS,
     **servers.BUILDERS,
     **translated.BUILDERS,
+    **tunnelled.BUILDERS,
 }
 
 

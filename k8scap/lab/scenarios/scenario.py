@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from k8scap.lab.hosts import Job, Service
+    from k8scap.lab.overlay import Overlay
     from k8scap.lab.plan import Rule
     from k8scap.model import NameEntry
 
@@ -59,7 +60,7 @@ class Fault:
     `workers` are the client's, at work at the same time; `services` the server's, `client_services` the
     client's; `hosts` more hosts on the link; `records` more names for the resolver, which `resolver`
     replaces where it must be another one; `translated` are addresses of Services, with that of the host
-    behind each. `settings` are sysctls of client and server.
+    behind each; `overlays` the tunnel's ends at client and server. `settings` are sysctls of both.
     """
 
     rtt_ms: float
@@ -76,6 +77,7 @@ class Fault:
     interface: str = INTERFACE
     names: Sequence[NameEntry] = ()
     translated: Mapping[str, str] = field(default_factory=dict)
+    overlays: Mapping[str, Overlay] = field(default_factory=dict)
     jitter_ms: float = 0.0
 
 
@@ -88,6 +90,7 @@ def staged(name: str, seed: int, random: Random, faults: Sequence[Fault]) -> Sce
     background, facts = _background(random)
     told: dict[str, Any] = {key: value for fault in faults for key, value in fault.parameters.items()}
     records = {key: value for fault in faults for key, value in fault.records.items()}
+    overlays = {name: overlay for fault in faults for name, overlay in fault.overlays.items()}
     resolver = [service for fault in faults for service in fault.resolver]
     web: list[Service] = [WebServer(name="web", port=WEB), WebServer(name="api", port=API)]
     client = Host(
@@ -96,12 +99,14 @@ def staged(name: str, seed: int, random: Random, faults: Sequence[Fault]) -> Sce
         services=[service for fault in faults for service in fault.client_services],
         workers=[*(worker for fault in faults for worker in fault.workers), *background],
         settings=settings,
+        overlay=overlays.get("client"),
     )
     server = Host(
         name="server",
         address=SERVER,
         services=[*web, *(service for fault in faults for service in fault.services)],
         settings=settings,
+        overlay=overlays.get("server"),
     )
     named = Host(
         name="resolver", address=RESOLVER, services=resolver or [NameServer(records=RECORDS | records)]
