@@ -1,7 +1,8 @@
 """connect-timeout: SYNs that had to be repeated, and were answered late or never.
 
 A SYN is repeated after 1, 3, 7, 15 … seconds (RFC 6298 with Linux' initial timer): one lost SYN costs a
-second. What a full listen queue explains, or a path that loses data as well, is left to those rules.
+second. What a full listen queue explains, SYNs that came in damaged, or a path that loses data as well, is
+left to those rules.
 """
 
 from __future__ import annotations
@@ -10,11 +11,18 @@ import math
 from typing import TYPE_CHECKING
 
 from k8scap.findings.attempts import SILENT_SECONDS, answered_late, milliseconds, never_answered
+from k8scap.findings.bad_checksums import damaged_syns
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.groups import finder, largest, many_more
 from k8scap.findings.intervals import union_seconds
+from k8scap.findings.port_causes import (
+    EXHAUSTED_FLOWS,
+    EXHAUSTED_SHARE,
+    FRESH_SHARE,
+    REUSED_SHARE,
+)
 from k8scap.findings.scans import SCAN_PORTS, scan_finding, scans
-from k8scap.findings.silent_causes import EXHAUSTED_FLOWS, FAILING_PLACES, causes, only_new_ones_fail
+from k8scap.findings.silent_causes import FAILING_PLACES, causes, only_new_ones_fail
 from k8scap.findings.steps import endpoints_of, in_kubernetes, inside, policies_of, whose
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
 
@@ -34,6 +42,9 @@ THRESHOLDS = {
     "critical_syns": CRITICAL_SYNS,
     "by_chance": BY_CHANCE,
     "exhausted_flows": EXHAUSTED_FLOWS,
+    "exhausted_share": EXHAUSTED_SHARE,
+    "reused_share": REUSED_SHARE,
+    "fresh_share": FRESH_SHARE,
     "failing_places": FAILING_PLACES,
     "scan_ports": SCAN_PORTS,
 }
@@ -91,7 +102,7 @@ def slow_attempts(case: Case) -> pd.DataFrame:
     rows = case.attempts
     never, late = never_answered(rows), answered_late(rows)
     rows = rows.assign(until=_until(rows), lost=(rows["syns"] - late).where(never | late, 0))
-    slow = rows[(never | late) & ~rows["stream"].isin(case.held_up["stream"])]
+    slow = rows[(never | late) & ~rows["stream"].isin(case.held_up["stream"]) & ~_came_damaged(case, rows)]
     if slow.empty or one_direction(case):
         return slow[:0]
     chance = _chance_of_loss(case, slow["dst"])
@@ -103,6 +114,14 @@ def slow_attempts(case: Case) -> pd.DataFrame:
     }
     places = zip(slow["dst"], slow["dst_port"], strict=True)
     return slow[[not expected.get(place, False) for place in places]]
+
+
+def _came_damaged(case: Case, rows: pd.DataFrame) -> pd.Series:
+    """Attempts all of whose lost SYNs had a wrong checksum (bool): bad-checksums speaks of them."""
+    damaged = rows["stream"].map(damaged_syns(case)).fillna(0)
+    lost = rows["syns"] - rows["answered"].notna()
+    mask: pd.Series = (damaged > 0) & (damaged >= lost)
+    return mask
 
 
 def _until(rows: pd.DataFrame) -> pd.Series:
@@ -212,5 +231,6 @@ _ON_THE_NODE = {
     "snat-port-race": "conntrack -S",
     "snat-exhaustion": "conntrack -S",
     "conntrack-full": "conntrack -S",
+    "ipvs-port-reuse": "sysctl net.ipv4.vs.conn_reuse_mode",
     "vxlan-checksum": "ethtool -K flannel.1 tx-checksum-ip-generic off",
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from k8scap.findings.attempts import repeated_in_vain
+from k8scap.findings.bad_checksums import repeats_of_damaged
 from k8scap.findings.connect_timeout import slow_attempts
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.flags import FIN, SYN, has_any
@@ -109,15 +110,16 @@ def _events(case: Case, segments: pd.DataFrame) -> pd.DataFrame:
 def _explained(case: Case, events: pd.DataFrame) -> pd.Series:
     """What other rules report, or what is not known to be loss.
 
-    SYNs that were repeated for themselves, a full listen queue, segments too large for the path, a peer that
-    fell silent, and what was said to somebody who was not heard any more.
+    SYNs that were repeated for themselves, a full listen queue, segments too large for the path or damaged on
+    it, a peer that fell silent, and what was said to somebody who was not heard any more.
     """
     alone: pd.Series = (events["kind"] == "syn") & events["stream"].isin(slow_attempts(case)["stream"])
     held_up = events["stream"].isin(case.held_up["stream"])
     too_large = events["number"].isin(list(case.oversized))
     silent = events["number"].isin([n for frames in case.silences["frames"] for n in frames])
     in_vain = repeated_in_vain(case.attempts, events)
-    return alone | held_up | in_vain | too_large | silent | unheard(case, events)
+    damaged = repeats_of_damaged(case, events)
+    return alone | held_up | in_vain | too_large | damaged | silent | unheard(case, events)
 
 
 def _by_path(case: Case, lost: pd.DataFrame, segments: pd.DataFrame) -> list[Finding]:

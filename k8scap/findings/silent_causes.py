@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from k8scap.findings.flags import is_first_syn
+from k8scap.findings.port_causes import is_exhausted, is_reused
 from k8scap.model import delta
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from k8scap.findings.case import Case
     from k8scap.model import NameEntry
 
-EXHAUSTED_FLOWS = 64
 FAILING_PLACES = 3
 _POD_NETWORK = {4: 24, 6: 64}  # a node's share of the pods' network, in most clusters
 _NEVER = ("network-policy-drop", "stale-endpoint", "host-down", "missing-route")
@@ -38,8 +38,9 @@ def causes(case: Case, rows: pd.DataFrame, same: pd.DataFrame, *, only_new: bool
     told = [
         *(["hairpin"] if _to_itself(case, rows, entry) else []),
         *(["vxlan-checksum"] if _bad_checksums(case, rows) else []),
-        *_by_evidence(case),
         *(["conntrack-full"] if only_new else []),
+        *_by_ports(case, rows, same, entry),
+        *_by_evidence(case),
         *(["stale-endpoint"] if never and _is_stale(case, first, entry) else []),
         *(["host-down"] if never and _is_silent_host(case, first, entry) else []),
     ]
@@ -47,10 +48,7 @@ def causes(case: Case, rows: pd.DataFrame, same: pd.DataFrame, *, only_new: bool
         return _ranked(told, _NEVER)
     if rows["answered"].isna().all():
         return _ranked(told, _SOME_SILENT)
-    inside = entry is not None and entry.kind in {"pod", "service", "node"}
-    if not inside and _at_once(rows, same) >= EXHAUSTED_FLOWS:
-        told.append("snat-exhaustion")
-    return _ranked(told, _FROM_INSIDE if inside else _FROM_OUTSIDE)
+    return _ranked(told, _FROM_INSIDE if _is_inside(entry) else _FROM_OUTSIDE)
 
 
 def only_new_ones_fail(case: Case, slow: pd.DataFrame) -> bool:
@@ -68,6 +66,20 @@ def only_new_ones_fail(case: Case, slow: pd.DataFrame) -> bool:
     during = attempts[attempts["asked"].between(since, until)]
     old = (tcp["start"] < since) & (tcp["end"] > until) & (tcp["packets_received"] > 0)
     return len(places) >= FAILING_PLACES and bool(during["answered"].isna().all() and old.any())
+
+
+def _by_ports(case: Case, rows: pd.DataFrame, same: pd.DataFrame, entry: NameEntry | None) -> list[str]:
+    """A gateway's ports are for who leaves the cluster; what may be a Service may be IPVS'."""
+    told = []
+    if not _is_inside(entry) and is_exhausted(case, rows, same):
+        told.append("snat-exhaustion")
+    if (entry is None or entry.kind == "service") and is_reused(case, rows, same):
+        told.append("ipvs-port-reuse")
+    return told
+
+
+def _is_inside(entry: NameEntry | None) -> bool:
+    return entry is not None and entry.kind in {"pod", "service", "node"}
 
 
 def _ranked(told: Iterable[str], usual: Iterable[str]) -> tuple[str, ...]:
@@ -148,11 +160,3 @@ def _by_evidence(case: Case) -> list[str]:
         for cause, names in counted.items()
         if any((delta(evidence, f"conntrack.{name}") or 0) > 0 for name in names)
     ]
-
-
-def _at_once(rows: pd.DataFrame, same: pd.DataFrame) -> int:
-    """How many connections to the destination were open at the least when a SYN got no answer."""
-    starts, ends = same["start"].sort_values(), same["end"].sort_values()
-    begun = starts.searchsorted(rows["start"], side="right")
-    ended = ends.searchsorted(rows["start"], side="left")
-    return int((begun - ended).min())

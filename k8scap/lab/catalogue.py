@@ -52,6 +52,16 @@ CATALOGUE: Mapping[str, Entry] = {
         rule="connection-refused",
         causes=("nothing-listening",),
     ),
+    "conntrack-full": Entry(
+        line="several places that answered before answer no new connection, while an old one lives",
+        rule="connect-timeout",
+        causes=("conntrack-full",),
+    ),
+    "conntrack-invalid": Entry(
+        line="a Service's answers, of which a segment comes from the pod's own address: a reset follows",
+        rule="connection-reset",
+        causes=("conntrack-invalid",),
+    ),
     "conntrack-race": Entry(
         line="A and AAAA leave one socket together, one of the two is lost: the client waits it out",
         rule="dns-timeout",
@@ -120,6 +130,11 @@ CATALOGUE: Mapping[str, Entry] = {
         rule="connection-reset",
         causes=("idle-timeout",),
     ),
+    "ipvs-port-reuse": Entry(
+        line="connections to a Service from ports that were used before: their first SYN is dropped",
+        rule="connect-timeout",
+        causes=("ipvs-port-reuse",),
+    ),
     "keep-alives": Entry(line="an idle connection that TCP keeps alive by probes: innocent"),
     "listen-queue-overflow": Entry(
         line="more clients than the listen queue of a busy server holds, captured there",
@@ -177,10 +192,20 @@ CATALOGUE: Mapping[str, Entry] = {
         rule="slow-server",
         causes=("slow-application",),
     ),
+    "snat-exhaustion": Entry(
+        line="more connections out of the cluster at once than a gateway has ports",
+        rule="connect-timeout",
+        causes=("snat-exhaustion",),
+    ),
     "snat-port-race": Entry(
         line="connections out of the cluster, some of whose SYNs are lost",
         rule="connect-timeout",
         causes=("snat-port-race",),
+    ),
+    "stale-conntrack-entry": Entry(
+        line="a socket that goes on asking a resolver's pod that is gone; other sockets are answered",
+        rule="dns-timeout",
+        causes=("stale-conntrack-entry",),
     ),
     "stale-endpoint": Entry(
         line="a client that still connects to a pod that is gone",
@@ -206,6 +231,11 @@ CATALOGUE: Mapping[str, Entry] = {
         line="an upload and a download over a path that loses packets both ways; captured at both ends",
         rule="packet-loss",
         causes=("lossy-path",),
+    ),
+    "vxlan-checksum-offload": Entry(
+        line="pods behind a VXLAN tunnel, from which some SYNs come with a wrong checksum; captured there",
+        rule="bad-checksums",
+        causes=("vxlan-checksum-offload",),
     ),
 }
 

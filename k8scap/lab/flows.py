@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from k8scap.lab.plan import Concern, Plan
 
-SYN = 0x02
+FIN, SYN, RST = 0x01, 0x02, 0x04
 ACK = 0x10
 _TURN = 1 << 32
 
@@ -30,12 +30,36 @@ class Silence:
         return self.longest / 1e6
 
 
+class Room:
+    """Which connections to one server are open: what a gateway goes by that has a port for so many."""
+
+    __slots__ = ("_closed", "_open")
+
+    def __init__(self) -> None:
+        self._open: set[int] = set()
+        self._closed: set[tuple[int, str]] = set()
+
+    def others(self, flow: Flow) -> int:
+        """How many are open beside a connection that is not; 0 for one that is."""
+        return 0 if flow.number in self._open else len(self._open)
+
+    def hear(self, flow: Flow, flags: int) -> None:
+        """A segment passed: a connection is open from its SYN until a RST, or both sides' FIN."""
+        if flags & SYN:
+            self._open.add(flow.number)
+        if flags & FIN:
+            self._closed.add((flow.number, flow.to))
+        if flags & RST or {(flow.number, side) for side in ("server", "client")} <= self._closed:
+            self._open.discard(flow.number)
+
+
 class Flow:
     """One direction of one connection (for UDP and ICMP: of one pair of addresses and ports).
 
     `number` counts all connections of a run in the order of their first packets. `nth` counts those to
     one server address and port, which stays the same from run to run although others come in between.
-    `silence` is both directions' own, there where a rule asks for it.
+    `silence` is both directions' own, `room` that of all connections to the server, there where a rule asks
+    for them.
     """
 
     __slots__ = (
@@ -52,6 +76,7 @@ class Flow:
         "packets",
         "peer",
         "protocol",
+        "room",
         "rules",
         "server_port",
         "silence",
@@ -67,6 +92,7 @@ class Flow:
         self.rules: tuple[Concern, ...] = ()
         self.peer: Flow = self
         self.silence: Silence | None = None
+        self.room: Room | None = None
         self.packets = 0
         self.data_segments = 0
         self.last_due = 0
@@ -135,6 +161,7 @@ class Flows:
         self._plan = plan
         self._known: dict[tuple[int, bytes], Flow] = {}
         self._by_service: dict[tuple[int, bytes], int] = {}
+        self._rooms: dict[tuple[int, bytes], Room] = {}
         self._count = 0
 
     def of(self, data: bytes) -> Flow:
@@ -166,6 +193,8 @@ class Flows:
             flow.rules = self._plan.rules_for(flow)
         if any(concern.rule.idle for flow in (forth_flow, back_flow) for concern in flow.rules):
             forth_flow.silence = back_flow.silence = Silence()
+        if any(concern.rule.full for flow in (forth_flow, back_flow) for concern in flow.rules):
+            forth_flow.room = back_flow.room = self._rooms.setdefault(service, Room())
         self._known |= {key: forth_flow, back: back_flow}
         return forth_flow
 

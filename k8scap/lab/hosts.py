@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from multiprocessing.connection import Connection
 
+    from k8scap.lab.overlay import Overlay
+
 _SET_UP = 20.0  # seconds that a host may take to answer
 _WORK = 60.0  # seconds that its jobs may take
 
@@ -39,7 +41,8 @@ class Host:
     """`workers` run at the same time; each does its jobs (with the address they go to) one by one.
 
     `settings` are sysctls of the namespace, such as {"net.ipv4.tcp_early_retrans": "0"}. A host with a `node`
-    is a pod: it hangs on the host of that name by a veth pair, and reaches the link through it.
+    is a pod: it hangs on the host of that name by a veth pair, and reaches the link through it; the pod
+    at the other end of that host's `overlay` it reaches through this tunnel.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Host:
     services: Sequence[Service] = ()
     workers: Sequence[Sequence[tuple[str, Job]]] = ()
     node: str = ""
+    overlay: Overlay | None = None
 
 
 class RunningHost:
@@ -149,6 +153,8 @@ def _live(host: Host, talk: Connection, tun_socket: socket.socket, node: int | N
 def _hand_over_device(host: Host, tun_socket: socket.socket) -> None:
     device = tun.open_tun()
     tun.configure(host.address, settings=host.settings)
+    if host.overlay:
+        host.overlay.set_up()
     socket.send_fds(tun_socket, [b"."], [device])
     os.close(device)
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from k8scap.lab.flows import Flow, Flows
 from k8scap.lab.kernel import ask_to_be_prompt
-from k8scap.lab.packets import rejection, reset_back, reset_on, too_big
-from k8scap.lab.plan import Plan, Rule, Sight, chance
+from k8scap.lab.packets import damaged, inner, rejection, reset_back, reset_on, too_big
+from k8scap.lab.plan import ENDING, Plan, Rule, Sight, chance
+from k8scap.lab.translation import Translation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ _AT_ONCE = 32  # packets taken from one device before the others have their turn
 _LARGEST = 65_536
 _KEPT = 192  # bytes of each packet that the log keeps: headers, and a DNS question
 _MILLISECOND = 1_000_000
+_IPV4 = 0x45  # without options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +61,22 @@ class Entry:
 
 
 class Link:
-    """`devices` maps an IPv4 address (4 bytes) to the file descriptor of the TUN device that leads there."""
+    """`devices` maps an IPv4 address (4 bytes) to the file descriptor of the TUN device that leads there.
 
-    def __init__(self, devices: Mapping[bytes, int], *, path: Path, plan: Plan) -> None:
+    `services` maps the address of a Service to that of its server; see `lab.translation`.
+    """
+
+    def __init__(
+        self,
+        devices: Mapping[bytes, int],
+        *,
+        path: Path,
+        plan: Plan,
+        services: Mapping[bytes, bytes] | None = None,
+    ) -> None:
         self.log: list[Entry] = []
-        self._devices = dict(devices)
+        self._translation = Translation(services) if services else None
+        self._devices = {**devices, **{name: devices[server] for name, server in (services or {}).items()}}
         self._plan = plan
         self._flows = Flows(plan)
         self._one_way = int(path.rtt_ms * _MILLISECOND / 2)
@@ -98,14 +111,17 @@ class Link:
 
     def _admit(self, data: bytes) -> None:
         now = monotonic_ns()
-        entry = Entry(time_ns(), data[:_KEPT], len(data), None)
+        if self._translation and data[0] == _IPV4:
+            data = self._translation.back(data)
+        carried = inner(data) if data[0] == _IPV4 else data
+        entry = Entry(time_ns(), carried[:_KEPT], len(carried), None)
         self.log.append(entry)
-        if data[0] != 0x45 or data[16:20] not in self._devices:  # no IPv4, or for nobody here
+        if data[0] != _IPV4 or data[16:20] not in self._devices:  # no IPv4, or for nobody here
             entry.action = "unroutable"
             return
-        flow = entry.flow = self._flows.of(data)
+        flow = entry.flow = self._flows.of(carried)
         flow.packets = entry.packet = flow.packets + 1
-        flags = self._count_segment(flow, entry, data) if data[9] == 6 else 0
+        flags = self._count_segment(flow, entry, carried) if carried[9] == 6 else 0
         silent = 0.0 if flow.silence is None else flow.silence.hear(now)
         due = now + self._one_way
         if self._jitter:
@@ -113,8 +129,11 @@ class Link:
             due += int(chance(self._plan.seed, "jitter", *place) * self._jitter)
         decision = None
         if flow.rules:
-            sight = Sight(flow, entry.packet, entry.segment, entry.copy, flags, data, silent)
+            others = 0 if flow.room is None else flow.room.others(flow)
+            sight = Sight(flow, entry.packet, entry.segment, entry.copy, flags, carried, silent, others)
             decision = self._plan.decide(sight)
+        if flow.room is not None and (decision is None or decision[1].action not in ENDING):
+            flow.room.hear(flow, flags)
         if decision is None:
             self._send_in_order(data, entry, due)
         else:
@@ -148,6 +167,10 @@ class Link:
                 self._answer(reset_back(data), entry, entry.flow and entry.flow.peer, due)
                 if rule.both:
                     self._answer(reset_on(data), entry, entry.flow, due)
+            case "damage":
+                self._send_in_order(damaged(data), entry, due)
+            case "untranslated":
+                self._send_in_order(self._translation.bare(data) if self._translation else data, entry, due)
             case _:  # drop, or an MTU's black hole: it ends here
                 return
 
@@ -173,6 +196,8 @@ class Link:
         self._send(self._devices[data[16:20]], data, entry, due)
 
     def _send(self, descriptor: int, data: bytes, entry: Entry, due: int) -> None:
+        if self._translation:
+            data = self._translation.there(data)
         heapq.heappush(self._waiting, (due, next(self._serial), descriptor, data, entry))
 
     def _deliver_due(self) -> None:

@@ -27,21 +27,31 @@ _PATIENCE = 60.0  # seconds for the link to hand its log over
 class Network:
     """A context manager: inside it the hosts are up, their services listen, and packets pass.
 
+    `services` maps the addresses of Services to those of the hosts behind them.
+
     Enter it before this process starts threads (its processes are forked). Raises NotPermittedError and
     ToolMissingError where namespaces or TUN devices cannot be had.
     """
 
-    def __init__(self, hosts: Sequence[Host], *, path: Path, plan: Plan) -> None:
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        *,
+        path: Path,
+        plan: Plan,
+        services: Mapping[str, str] | None = None,
+    ) -> None:
         self._hosts = tuple(hosts)
         self._path = path
         self._plan = plan
+        self._services = {_packed(name): _packed(server) for name, server in (services or {}).items()}
         self._running: dict[str, RunningHost] = {}
         self._link: _RunningLink | None = None
 
     def __enter__(self) -> Self:
         try:
             devices = self._set_up()
-            self._link = _RunningLink(Link(devices, path=self._path, plan=self._plan))
+            self._link = _RunningLink(self._link_of(devices))
             for descriptor in set(devices.values()):
                 os.close(descriptor)
             for running in self._running.values():
@@ -50,6 +60,9 @@ class Network:
             self.__exit__()
             raise
         return self
+
+    def _link_of(self, devices: Mapping[bytes, int]) -> Link:
+        return Link(devices, path=self._path, plan=self._plan, services=self._services)
 
     def _set_up(self) -> dict[bytes, int]:
         """Start the hosts, and then the pods on them; the device that leads to each address."""
@@ -61,7 +74,7 @@ class Network:
             if host.node:
                 self._running[host.name] = RunningHost(host, node=self.pid(host.node))
                 self._running[host.name].wait()
-        return {IPv4Address(host.address).packed: device_of[host.node or host.name] for host in self._hosts}
+        return {_packed(host.address): device_of[host.node or host.name] for host in self._hosts}
 
     def __exit__(self, *_: object) -> None:
         for running in self._running.values():
@@ -90,6 +103,10 @@ class Network:
         if self._link is None:
             raise RuntimeError("the network is not up")
         return self._link.stop()
+
+
+def _packed(address: str) -> bytes:
+    return IPv4Address(address).packed
 
 
 class _RunningLink:

@@ -9,8 +9,11 @@ from typing import Any
 ROUTER = IPv4Address("198.19.255.254")  # who signs the link's own ICMP errors
 PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp"}
 _FLAG_LETTERS = "FSRPAUEC"  # in the order of their bits, RFC 9293 and RFC 3168
-_ICMP, _TCP_NUMBER = 1, 6
+_ICMP, _TCP_NUMBER, _UDP_NUMBER = 1, 6, 17
 _ECHO_REQUEST = 8
+_VXLAN, _INSIDE = (4789).to_bytes(2), 50  # its port; outer IP, UDP, VXLAN and Ethernet headers
+_IPV4_FRAME = b"\x08\x00\x45"  # EtherType, and the first byte of a header without options
+_CHECKSUM_AT = {_TCP_NUMBER: 36, _UDP_NUMBER: 26}  # after an IPv4 header without options
 _RST, _ACK = 0x04, 0x10
 _IP = struct.Struct("!BBHHHBBH4s4s")
 _TCP = struct.Struct("!HHIIBBH")
@@ -95,6 +98,45 @@ def reset_on(data: bytes) -> bytes:
         return b""
     seq, ack = struct.unpack_from("!II", data, 24)
     return _segment(data[12:20], data[20:24], seq, ack, _RST | data[33] & _ACK)
+
+
+def inner(data: bytes) -> bytes:
+    """The IPv4 packet that a VXLAN packet carries (RFC 7348), and any other packet as it is."""
+    is_vxlan = data[9] == _UDP_NUMBER and data[22:24] == _VXLAN and len(data) >= _INSIDE + 20
+    if is_vxlan and data[_INSIDE - 2 : _INSIDE + 1] == _IPV4_FRAME:
+        return data[_INSIDE:]
+    return data
+
+
+def damaged(data: bytes) -> bytes:
+    """A TCP or UDP packet with a checksum that is wrong, inside of a tunnel the inner one's."""
+    carried = inner(data)
+    at = _CHECKSUM_AT.get(carried[9])
+    if at is None:
+        return data
+    at += len(data) - len(carried)
+    wrong = int.from_bytes(data[at : at + 2]) ^ 0x5555
+    return data[:at] + wrong.to_bytes(2) + data[at + 2 :]
+
+
+def readdressed(data: bytes, *, source: bytes = b"", destination: bytes = b"") -> bytes:
+    """A whole IPv4 packet with other addresses (4 bytes each), and checksums that fit them (RFC 1624)."""
+    new = (source or data[12:16]) + (destination or data[16:20])
+    old = data[12:20]
+    changed = bytearray(data)
+    changed[12:20] = new
+    places = [10] if (at := _CHECKSUM_AT.get(data[9])) is None else [10, at]
+    for place in places:
+        there = int.from_bytes(data[place : place + 2])
+        if there or place != _CHECKSUM_AT[_UDP_NUMBER]:  # 0: this datagram has none (RFC 768)
+            changed[place : place + 2] = _amended(there, old, new).to_bytes(2)
+    return bytes(changed)
+
+
+def _amended(there: int, old: bytes, new: bytes) -> int:
+    """A checksum after some of what it covers was replaced."""
+    removed = b"".join((~word & 0xFFFF).to_bytes(2) for (word,) in struct.iter_unpack("!H", old))
+    return checksum((~there & 0xFFFF).to_bytes(2) + removed + new)
 
 
 def _unreachable(data: bytes, *, code: int, mtu: int, teller: bytes) -> bytes:

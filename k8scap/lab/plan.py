@@ -11,6 +11,9 @@ A rule is one line, `ACTION WORD… KEY=VALUE…`, for example:
     mtu bytes=1300 icmp=no                      a black hole for what is larger (icmp=yes: with an ICMP error)
     reject port=9000 code=13                    refused by ICMP, as a firewall's REJECT does
     reset port=80 idle=1500                     a middlebox that forgets connections, and answers with a reset
+    drop syn port=443 full=64                   new connections, while so many others to this server are open
+    damage syn port=80 copy=1                   with a checksum that is wrong: the receiver throws it away
+    untranslated port=80 to=client segment=9    from the server's own address, not from the Service's
 """
 
 from __future__ import annotations
@@ -26,9 +29,10 @@ if TYPE_CHECKING:
 
     from k8scap.lab.flows import Flow
 
-Action = Literal["drop", "delay", "reorder", "duplicate", "mtu", "reject", "reset"]
+Action = Literal["drop", "delay", "reorder", "duplicate", "mtu", "reject", "reset", "untranslated", "damage"]
 Side = Literal["server", "client"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
+ENDING: tuple[Action, ...] = ("drop", "mtu", "reject", "reset")  # the packet does not pass
 SIDES: tuple[Side, ...] = get_args(Side)
 FLAGS = {"fin": 0x01, "syn": 0x02, "rst": 0x04}
 _PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17}
@@ -41,7 +45,9 @@ class Sight(NamedTuple):
 
     `packet` and `segment` count from 1 within one direction of one connection; `segment` is 0 for what
     carries no data; `copy` is how often these bytes were sent, this time included (0: nothing to repeat).
-    `silent_ms` is the longest that the connection has been silent until now, in both directions.
+    Of a packet in a tunnel `data` is the inner one. `silent_ms` is the longest that the connection has been
+    silent until now, in both directions; `others` is how many others are open to its server's address and
+    port, 0 where it is open itself.
     """
 
     flow: Flow
@@ -51,6 +57,7 @@ class Sight(NamedTuple):
     flags: int
     data: bytes
     silent_ms: float = 0.0
+    others: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +86,7 @@ class Rule:
     idle: float = 0.0
     code: int = 3
     both: bool = False
+    full: int = 0
 
     @classmethod
     def parse(cls, text: str) -> Rule:
@@ -97,6 +105,7 @@ class Rule:
             "p is a chance between 0 and 1": not 0 <= self.p <= 1,
             "ms is from 0 to 60000": not 0 <= self.ms <= 60_000,
             "idle is from 0 to 60000 (ms)": not 0 <= self.idle <= 60_000,
+            "full is 0 or more": self.full < 0,
             "code is one of 3, 10, 13": self.code not in REJECT_CODES,
             "mtu needs bytes=N, 68 at the least (RFC 791)": self.action == "mtu" and self.bytes < 68,
             f"to is one of {', '.join(SIDES)}": self.to not in {"", *SIDES},
@@ -131,6 +140,7 @@ class Rule:
             and (not self.flag or bool(sight.flags & FLAGS[self.flag]))
             and (self.action != "mtu" or len(sight.data) > self.bytes)
             and (not self.idle or sight.silent_ms >= self.idle)
+            and (not self.full or sight.others >= self.full)
             and (not self.dns or asks_about(sight, self.dns))
         )
 
@@ -251,4 +261,5 @@ _READERS: dict[str, Callable[[str], object]] = {
     "idle": float,
     "code": int,
     "both": _read_yes_or_no,
+    "full": int,
 }

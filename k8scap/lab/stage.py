@@ -26,7 +26,7 @@ def perform(scenario: Scenario, *, directory: Path, name: str) -> Path:
     Beside it stand NAME.json (manifest) and NAME.truth.json.
     """
     plan = Plan(tuple(scenario.rules), seed=scenario.seed)
-    with Network(scenario.hosts, path=scenario.path, plan=plan) as network:
+    with Network(scenario.hosts, path=scenario.path, plan=plan, services=scenario.services) as network:
         recordings = Recordings(scenario, network, directory=directory, name=name)
         try:
             started = time.time_ns()

@@ -53,7 +53,7 @@ class Wire:
         self._seen += [(at + apart, packet.copy()) for at, packet in self._seen]
 
     def connection(self, **options: object) -> Connection:
-        return Connection(self, port_of_client=next(self._ports), **options)
+        return Connection(self, **({"port_of_client": next(self._ports)} | options))
 
     def load(self) -> k8scap.Capture:
         packets = []
@@ -79,10 +79,12 @@ class Connection:
         server: str = SERVER,
         port: int = 8080,
         rtt: float = 0.001,
+        sequence: int = 0,
     ) -> None:
+        """`sequence` sets its numbers apart from those of another connection between the same ports."""
         self.wire, self.rtt = wire, rtt
         self._ends = {True: (client, port_of_client), False: (server, port)}
-        self._next = {True: 1000, False: 5000}
+        self._next = {True: sequence + 1000, False: sequence + 5000}
 
     def segment(
         self, at: float, *, client: bool, flags: str = "A", payload: int = 0, window: int = 501

@@ -78,6 +78,41 @@ def test_damaged_packets_that_are_sent_again_are_a_fault(wire: Wire) -> None:
     assert fault.source == "198.18.0.3"
     assert "ethtool -S" in fault.next_step
     assert of(findings, "checksum-offload").status == "ruled_out"
+    assert of(findings, "packet-loss").status == "ruled_out"  # what was damaged is told once
+
+
+def late_by_damage(wire: Wire, at: float, *, lost: int = 0) -> None:
+    """An attempt whose first SYN comes in damaged; `lost` more are whole, and get no answer either."""
+    connection = wire.connection(rtt=0.00005)
+    first = connection.segment(at, client=True, flags="S")
+    good = first.copy()
+    spoil(first)
+    repeats = [2.0**n - 1 for n in range(1, lost + 2)]
+    for later in repeats:
+        wire.again(at + later, good)
+    answered = at + repeats[-1] + connection.rtt
+    connection.segment(answered, client=False, flags="SA")
+    connection.segment(answered + 0.02, client=True)  # a round trip away: captured beside the server
+    connection.close(connection.ask(answered + 0.021, think=0.002))
+
+
+def test_attempts_late_for_damaged_syns_are_told_once(wire: Wire) -> None:
+    for n in range(4):
+        late_by_damage(wire, n * 1.5)
+    findings = wire.findings()
+    fault = of(findings, "bad-checksums")
+    assert (fault.status, fault.affected) == ("found", 4)
+    assert fault.title.endswith("; 4 connections came about only then, after 1.0 s")
+    assert fault.seconds_lost == pytest.approx(4.0, abs=0.1)
+    assert {of(findings, rule).status for rule in ("connect-timeout", "packet-loss")} == {"ruled_out"}
+
+
+def test_attempts_that_lost_whole_syns_too_are_late_for_themselves(wire: Wire) -> None:
+    for n in range(4):
+        late_by_damage(wire, n * 5.0, lost=1)
+    findings = wire.findings()
+    assert of(findings, "bad-checksums").status == "found"
+    assert (of(findings, "connect-timeout").status, of(findings, "connect-timeout").affected) == ("found", 4)
 
 
 def test_a_wrong_checksum_on_an_unanswered_syn_is_no_damage(wire: Wire) -> None:

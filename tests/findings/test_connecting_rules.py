@@ -258,22 +258,6 @@ def test_where_only_new_connections_fail_their_table_is_full(wire: Wire, *, old:
     assert {f.consistent_with[0] == "conntrack-full" for f in findings} == {old}
 
 
-def test_syns_lost_only_while_many_connections_are_open_exhaust_ports(wire: Wire) -> None:
-    held = [wire.connection(port=443) for _ in range(70)]
-    for n, connection in enumerate(held):
-        connection.open(n * 0.01)
-    for n in range(5):
-        silent(wire, 2.0 + n * 0.1, port=443)
-    for connection in held:
-        connection.close(20.0)
-    found = only(wire.findings(), "connect-timeout")
-    assert "stale-endpoint" in found.consistent_with  # none of them was answered …
-    for n in range(5):
-        late(wire, 10.0 + n, repeats=(1.0, 3.0), port=443)
-    found = only(wire.findings(), "connect-timeout")
-    assert found.consistent_with[0] == "snat-exhaustion"  # … and now some were, late
-
-
 TUNNEL = IP(src="203.0.113.1", dst="203.0.113.2") / UDP(sport=5555, dport=4789) / VXLAN(vni=1)
 
 

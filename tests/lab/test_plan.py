@@ -33,6 +33,9 @@ CLIENT, SERVER = "198.18.0.10", "198.18.0.20"
         "reject syn port=9000 code=13",
         "reset port=80 to=server idle=1500 both=yes",
         "drop idle=350.5",
+        "drop syn port=443 full=64",
+        "untranslated port=80 to=client segment=9",
+        "damage syn port=80 copy=1",
     ],
 )
 def test_a_rule_is_written_as_it_was_read(text):
@@ -56,6 +59,7 @@ def test_a_rule_is_written_as_it_was_read(text):
         "reject code=4",
         "reset idle=-1",
         "reset both=sides",
+        "drop full=-1",
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused_in_a_sentence(text):
@@ -197,6 +201,23 @@ def test_a_connection_is_forgotten_by_its_longest_silence():
     at = [n * 1_000_000 for n in (1, 91, 180, 281, 282, 290)]
     heard = [side.silence.hear(now) for side, now in zip([flow, flow.peer] * 3, at, strict=True)]
     assert heard == [0, 90, 90, 101, 101, 101]
+
+
+def test_a_gateway_is_full_until_a_connection_is_closed_by_both_sides_or_reset():
+    flows = Flows(Plan((Rule.parse("drop syn port=80 full=2"),)))
+    first, second, third = (flows.of(tcp(port, 80)) for port in (1001, 1002, 1003))
+    assert flows.of(tcp(1004, 5001)).room is None  # no rule asks
+    free = []
+    for side, flags in [(first, "S"), (second, "S"), (first, "FA"), (first.peer, "FA"), (second.peer, "R")]:
+        side.room.hear(side, int(TCP(flags=flags).flags))
+        free.append(third.room.others(third))
+    assert free == [1, 2, 2, 1, 0]
+
+
+def test_an_open_connection_has_its_place():
+    flow = Flows(Plan((Rule.parse("drop syn port=80 full=1"),))).of(tcp(1001, 80))
+    flow.room.hear(flow, int(TCP(flags="S").flags))
+    assert flow.room.others(flow) == 0
 
 
 WORDS = st.sampled_from(

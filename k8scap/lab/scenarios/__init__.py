@@ -16,6 +16,8 @@ from k8scap.lab.scenarios import (
     names,
     points,
     servers,
+    translated,
+    tunnelled,
 )
 from k8scap.lab.scenarios.scenario import Fault, Scenario, staged
 
@@ -34,6 +36,8 @@ _BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {
     **names.BUILDERS,
     **points.BUILDERS,
     **servers.BUILDERS,
+    **translated.BUILDERS,
+    **tunnelled.BUILDERS,
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from k8scap.lab.bulk import BulkServer
@@ -11,6 +10,18 @@ from k8scap.lab.dial import Dial
 from k8scap.lab.hosts import Host
 from k8scap.lab.late_acceptor import LateAcceptor, OneRequest
 from k8scap.lab.plan import Rule, chance
+from k8scap.lab.scenarios.inventory import (
+    BEFORE,
+    CHECKOUT,
+    GONE,
+    NOBODY,
+    OUTSIDE,
+    PARTNER,
+    PARTNER_PORT,
+    SERVICE,
+    pod,
+    service,
+)
 from k8scap.lab.scenarios.scenario import (
     BULK,
     CLIENT,
@@ -30,28 +41,7 @@ if TYPE_CHECKING:
 
     from k8scap.lab.scenarios.scenario import Worker
 
-NOBODY = "198.18.0.40"  # no host has it
-SERVICE = "198.18.0.96"  # a Service's address: nobody's own
-PARTNER, PARTNER_PORT = "198.18.0.30", 8443  # a host outside the cluster
-_BEFORE = datetime(2026, 1, 1, tzinfo=UTC)  # when pods were named first, and some went away again
-_GONE = datetime(2026, 1, 2, tzinfo=UTC)
 _FEWEST_LATE = 4
-
-
-def _pod(address: str, name: str, *, workload: str = "", end: datetime | None = None) -> NameEntry:
-    return NameEntry(
-        address=address,
-        name=name,
-        kind="pod",
-        namespace="shop",
-        workload=workload,
-        start=_BEFORE,
-        end=end,
-        source="kubernetes",
-    )
-
-
-CHECKOUT = _pod(CLIENT, "checkout-5d8f7", workload="deploy/checkout")
 
 
 def _silent(random: Random) -> tuple[list[Dial], dict[str, object]]:
@@ -70,7 +60,7 @@ def _network_policy_drop(random: Random, seed: int) -> Fault:
         workers=[worker(random, "payments", dial) for dial in dials],
         services=[BulkServer(name="payments", port=PAYMENTS)],
         rules=[Rule(action="drop", protocol="tcp", port=PAYMENTS, to="server", flag="syn")],
-        names=[CHECKOUT, _pod(SERVER, "payments-6c4b2", workload="deploy/payments")],
+        names=[CHECKOUT, pod(SERVER, "payments-6c4b2", workload="deploy/payments")],
         parameters=told,
     )
 
@@ -83,8 +73,8 @@ def _stale_endpoint(random: Random, seed: int) -> Fault:
         workers=[[(NOBODY, dial)] for dial in dials],
         names=[
             CHECKOUT,
-            _pod(SERVER, "payments-6c4b2", workload="deploy/payments"),
-            _pod(NOBODY, "payments-x9k1p", workload="deploy/payments", end=_GONE),
+            pod(SERVER, "payments-6c4b2", workload="deploy/payments"),
+            pod(NOBODY, "payments-x9k1p", workload="deploy/payments", end=GONE),
         ],
         parameters=told,
     )
@@ -93,18 +83,10 @@ def _stale_endpoint(random: Random, seed: int) -> Fault:
 def _hairpin(random: Random, seed: int) -> Fault:
     del seed
     dials, told = _silent(random)
-    service = NameEntry(
-        address=SERVICE,
-        name="payments",
-        kind="service",
-        namespace="shop",
-        start=_BEFORE,
-        source="kubernetes",
-    )
     return Fault(
         rtt_ms=between(random, 1, 40),
         workers=[[(SERVICE, dial)] for dial in dials],
-        names=[_pod(CLIENT, "payments-6c4b2", workload="deploy/payments"), service],
+        names=[pod(CLIENT, "payments-6c4b2", workload="deploy/payments"), service("payments")],
         parameters=told,
     )
 
@@ -112,7 +94,7 @@ def _hairpin(random: Random, seed: int) -> Fault:
 def _host_down(random: Random, seed: int) -> Fault:
     del seed
     dials, told = _silent(random)
-    node = NameEntry(address=NOBODY, name="worker-3", kind="node", start=_BEFORE, source="kubernetes")
+    node = NameEntry(address=NOBODY, name="worker-3", kind="node", start=BEFORE, source="kubernetes")
     return Fault(
         rtt_ms=between(random, 1, 40),
         workers=[[(NOBODY, dial)] for dial in dials],
@@ -136,7 +118,7 @@ def _snat_port_race(random: Random, seed: int) -> Fault:
             Host(name="partner", address=PARTNER, services=[WebServer(name="partner", port=PARTNER_PORT)])
         ],
         rules=[rule],
-        names=[CHECKOUT, NameEntry(address=PARTNER, name="partner", kind="external", start=_BEFORE)],
+        names=[CHECKOUT, OUTSIDE],
         parameters={"connections": count, "syn_loss": share, "copies": list(copies)},
     )
 
@@ -182,7 +164,7 @@ def _firewall_reject(random: Random, seed: int) -> Fault:
         workers=[[(PARTNER, Dial(port=PAYMENTS, attempts=attempts, gap_s=gap))]],
         hosts=[Host(name="partner", address=PARTNER)],
         rules=[Rule(action="reject", protocol="tcp", port=PAYMENTS, to="server", flag="syn", code=code)],
-        names=[CHECKOUT, NameEntry(address=PARTNER, name="partner", kind="external", start=_BEFORE)],
+        names=[CHECKOUT, OUTSIDE],
         parameters={"port": PAYMENTS, "attempts": attempts, "gap_s": gap, "icmp_code": code},
     )
 

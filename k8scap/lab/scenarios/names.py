@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 from k8scap.lab.plan import Rule
 from k8scap.lab.resolver import Lookups, NameServer
+from k8scap.lab.scenarios.inventory import DNS_SERVICE, GONE, NOBODY, pod, service
 from k8scap.lab.scenarios.scenario import RECORDS, RESOLVER, SERVER, Fault, between, dns_id
+from k8scap.lab.sticky_resolver import OneSocketLookups
 from k8scap.lab.stub_resolver import StubLookups
 from k8scap.model import NameEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random
+
+    from k8scap.lab.scenarios.scenario import Worker
 
 _KUBE_DNS = NameEntry(
     address=RESOLVER,
@@ -88,9 +92,61 @@ def _nxdomain_once(random: Random, seed: int) -> Fault:
     return Fault(rtt_ms=between(random, 1, 40), workers=[[(RESOLVER, lookup)]], parameters={"name": name})
 
 
+def _stale_conntrack_entry(random: Random, seed: int) -> Fault:
+    """A socket's UDP entry leads to a pod that is gone, as long as it goes on asking; others are answered.
+
+    Half of the seeds see it as the client does, which asks the Service; half behind the NAT, where the
+    question goes to the pod's old address, and names tell that nobody has it any more.
+    """
+    del seed
+    before, after = random.randrange(2, 5), random.randrange(4, 7)
+    names = [f"{name}.shop.svc.cluster.local" for name in random.sample(_INSIDE, after)]
+    behind_nat = random.random() < 0.5
+    stuck = OneSocketLookups(
+        names=names if behind_nat else [*names[:before], *names],
+        first_id=dns_id(random),
+        timeout_s=between(random, 0.4, 0.7),
+    )
+    ordinary = Lookups(names=names, first_id=dns_id(random), gap_s=0.3)
+    return Fault(
+        rtt_ms=between(random, 1, 40),
+        workers=[[(NOBODY if behind_nat else DNS_SERVICE, stuck)], _later(random, ordinary)],
+        rules=[
+            Rule(
+                action="drop",
+                dns=name,
+                connection=1,
+                to="server",
+                packet=tuple(range(before + 1, before + after + 1)),
+            )
+            for name in names
+        ],
+        records=dict.fromkeys(names, SERVER),
+        names=[
+            service("kube-dns", address=DNS_SERVICE),
+            pod(RESOLVER, "coredns-7d9f4", workload="deploy/coredns"),
+            pod(NOBODY, "coredns-x2k8q", workload="deploy/coredns", end=GONE),
+        ],
+        translated={DNS_SERVICE: RESOLVER},
+        parameters={
+            "names": names,
+            "answered_before": before,
+            "timeout_s": stuck.timeout_s,
+            "behind_nat": behind_nat,
+        },
+    )
+
+
+def _later(random: Random, lookups: Lookups) -> Worker:
+    """Lookups by the Service's address after one elsewhere: the other socket is the first to come there."""
+    first = Lookups(names=["web.lab.test"], first_id=dns_id(random), gap_s=0.4)
+    return [(RESOLVER, first), (DNS_SERVICE, lookups)]
+
+
 BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {
     "conntrack-race": _conntrack_race,
     "dns-nxdomain-once": _nxdomain_once,
     "dns-servfail": _dns_servfail,
     "ndots-storm": _ndots_storm,
+    "stale-conntrack-entry": _stale_conntrack_entry,
 }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from k8scap.lab.hosts import Job, Service
+    from k8scap.lab.overlay import Overlay
     from k8scap.lab.plan import Rule
     from k8scap.model import NameEntry
 
@@ -37,7 +38,7 @@ class Scenario:
     """One run, drawn to its last detail: the path, the plan, the hosts. `parameters` say it to people.
 
     It is captured in the namespace of the host `captured`, on `interface`; `names` are told to the capture
-    beside the hosts' own.
+    beside the hosts' own. `services` are addresses of Services, with that of the host behind each.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Scenario:
     captured: str = "client"
     interface: str = INTERFACE
     names: Sequence[NameEntry] = ()
+    services: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,8 @@ class Fault:
 
     `workers` are the client's, at work at the same time; `services` the server's, `client_services` the
     client's; `hosts` more hosts on the link; `records` more names for the resolver, which `resolver`
-    replaces where it must be another one. `settings` are sysctls of client and server.
+    replaces where it must be another one; `translated` are addresses of Services, with that of the host
+    behind each; `overlays` the tunnel's ends at client and server. `settings` are sysctls of both.
     """
 
     rtt_ms: float
@@ -73,6 +76,8 @@ class Fault:
     captured: str = "client"
     interface: str = INTERFACE
     names: Sequence[NameEntry] = ()
+    translated: Mapping[str, str] = field(default_factory=dict)
+    overlays: Mapping[str, Overlay] = field(default_factory=dict)
     jitter_ms: float = 0.0
 
 
@@ -85,6 +90,7 @@ def staged(name: str, seed: int, random: Random, faults: Sequence[Fault]) -> Sce
     background, facts = _background(random)
     told: dict[str, Any] = {key: value for fault in faults for key, value in fault.parameters.items()}
     records = {key: value for fault in faults for key, value in fault.records.items()}
+    overlays = {name: overlay for fault in faults for name, overlay in fault.overlays.items()}
     resolver = [service for fault in faults for service in fault.resolver]
     web: list[Service] = [WebServer(name="web", port=WEB), WebServer(name="api", port=API)]
     client = Host(
@@ -93,12 +99,14 @@ def staged(name: str, seed: int, random: Random, faults: Sequence[Fault]) -> Sce
         services=[service for fault in faults for service in fault.client_services],
         workers=[*(worker for fault in faults for worker in fault.workers), *background],
         settings=settings,
+        overlay=overlays.get("client"),
     )
     server = Host(
         name="server",
         address=SERVER,
         services=[*web, *(service for fault in faults for service in fault.services)],
         settings=settings,
+        overlay=overlays.get("server"),
     )
     named = Host(
         name="resolver", address=RESOLVER, services=resolver or [NameServer(records=RECORDS | records)]
@@ -113,6 +121,7 @@ def staged(name: str, seed: int, random: Random, faults: Sequence[Fault]) -> Sce
         captured=faults[0].captured,
         interface=faults[0].interface,
         names=[entry for fault in faults for entry in fault.names],
+        services={key: value for fault in faults for key, value in fault.translated.items()},
     )
 
 
