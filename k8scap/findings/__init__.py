@@ -23,6 +23,7 @@ from k8scap.findings.listen_queue_overflow import listen_queue_overflow
 from k8scap.findings.mtu_black_hole import mtu_black_hole
 from k8scap.findings.packet_loss import packet_loss
 from k8scap.findings.reordering import reordering
+from k8scap.findings.slow_endpoint import slow_endpoint
 from k8scap.findings.slow_proxy import slow_proxy
 from k8scap.findings.slow_reader import slow_reader
 from k8scap.findings.slow_server import slow_server
@@ -43,6 +44,7 @@ RULES: tuple[Callable[[Case], list[Finding]], ...] = (
     mtu_black_hole,
     half_open,
     slow_server,
+    slow_endpoint,
     slow_reader,
     connect_timeout,
     listen_queue_overflow,

@@ -167,6 +167,11 @@ CATALOGUE: Mapping[str, Entry] = {
         line="requests through a sidecar's proxy that holds each of them up",
         rule="slow-proxy",
     ),
+    "slow-endpoint": Entry(
+        line="a server one of whose paths is slow each time, while it answers the others at once",
+        rule="slow-endpoint",
+        causes=("slow-handler",),
+    ),
     "slow-reader": Entry(
         line="an upload whose receiver stops reading again and again: zero windows",
         rule="slow-reader",
