@@ -26,6 +26,7 @@ from k8scap.findings.reordering import reordering
 from k8scap.findings.slow_endpoint import slow_endpoint
 from k8scap.findings.slow_proxy import slow_proxy
 from k8scap.findings.slow_reader import slow_reader
+from k8scap.findings.slow_sender import slow_sender
 from k8scap.findings.slow_server import slow_server
 from k8scap.findings.super_packets import super_packets
 from k8scap.findings.tls_failure import tls_failure
@@ -46,6 +47,7 @@ RULES: tuple[Callable[[Case], list[Finding]], ...] = (
     slow_server,
     slow_endpoint,
     slow_reader,
+    slow_sender,
     connect_timeout,
     listen_queue_overflow,
     connection_refused,

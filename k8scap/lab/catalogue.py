@@ -177,6 +177,11 @@ CATALOGUE: Mapping[str, Entry] = {
         rule="slow-reader",
         causes=("slow-consumer",),
     ),
+    "slow-sender": Entry(
+        line="a transfer whose sender has nothing to send, again and again",
+        rule="slow-sender",
+        causes=("slow-source",),
+    ),
     "slow-server": Entry(
         line="answers that the server thinks about for hundreds of milliseconds",
         rule="slow-server",
