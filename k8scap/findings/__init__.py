@@ -9,6 +9,7 @@ from k8scap.findings.case import PACKET_COLUMNS, Case
 from k8scap.findings.checksum_offload import checksum_offload
 from k8scap.findings.connect_timeout import connect_timeout
 from k8scap.findings.connection_churn import connection_churn
+from k8scap.findings.connection_leak import connection_leak
 from k8scap.findings.connection_refused import connection_refused
 from k8scap.findings.connection_reset import connection_reset
 from k8scap.findings.delayed_ack import delayed_ack
@@ -52,6 +53,7 @@ RULES: tuple[Callable[[Case], list[Finding]], ...] = (
     listen_queue_overflow,
     connection_refused,
     connection_churn,
+    connection_leak,
     connection_reset,
     dns_timeout,
     delayed_ack,

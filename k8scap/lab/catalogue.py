@@ -47,6 +47,11 @@ CATALOGUE: Mapping[str, Entry] = {
         rule="connection-churn",
         causes=("no-keep-alive",),
     ),
+    "connection-leak": Entry(
+        line="a client that opens a connection for each request and closes none",
+        rule="connection-leak",
+        causes=("unclosed-connections", "close-wait"),
+    ),
     "connection-refused": Entry(
         line="a port where nobody listens: each attempt is answered with a reset",
         rule="connection-refused",
