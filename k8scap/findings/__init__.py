@@ -9,6 +9,7 @@ from k8scap.findings.case import PACKET_COLUMNS, Case
 from k8scap.findings.checksum_offload import checksum_offload
 from k8scap.findings.connect_timeout import connect_timeout
 from k8scap.findings.connection_churn import connection_churn
+from k8scap.findings.connection_leak import connection_leak
 from k8scap.findings.connection_refused import connection_refused
 from k8scap.findings.connection_reset import connection_reset
 from k8scap.findings.delayed_ack import delayed_ack
@@ -23,8 +24,10 @@ from k8scap.findings.listen_queue_overflow import listen_queue_overflow
 from k8scap.findings.mtu_black_hole import mtu_black_hole
 from k8scap.findings.packet_loss import packet_loss
 from k8scap.findings.reordering import reordering
+from k8scap.findings.slow_endpoint import slow_endpoint
 from k8scap.findings.slow_proxy import slow_proxy
 from k8scap.findings.slow_reader import slow_reader
+from k8scap.findings.slow_sender import slow_sender
 from k8scap.findings.slow_server import slow_server
 from k8scap.findings.super_packets import super_packets
 from k8scap.findings.tls_failure import tls_failure
@@ -43,11 +46,14 @@ RULES: tuple[Callable[[Case], list[Finding]], ...] = (
     mtu_black_hole,
     half_open,
     slow_server,
+    slow_endpoint,
     slow_reader,
+    slow_sender,
     connect_timeout,
     listen_queue_overflow,
     connection_refused,
     connection_churn,
+    connection_leak,
     connection_reset,
     dns_timeout,
     delayed_ack,

@@ -149,6 +149,24 @@ class Case:
         return held_up(self)
 
     @cached_property
+    def endpoint_waits(self) -> pd.DataFrame:
+        """How long requests waited, by endpoint, and which of these are slow by themselves.
+
+        See `findings.endpoint_waits` and `findings.slow_endpoints`.
+        """
+        from k8scap.findings.endpoint_waits import endpoint_waits
+        from k8scap.findings.slow_endpoints import with_slow_endpoints
+
+        return with_slow_endpoints(endpoint_waits(self))
+
+    @cached_property
+    def piled_up(self) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
+        """The connections that pile up unused, and those that may: see `k8scap.findings.piled_up`."""
+        from k8scap.findings.piled_up import piled_up
+
+        return piled_up(self)
+
+    @cached_property
     def tls_handshakes(self) -> pd.DataFrame:
         """The TLS handshakes and how each ended: see `k8scap.findings.tls_handshakes`."""
         from k8scap.findings.tls_handshakes import handshakes

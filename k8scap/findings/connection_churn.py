@@ -1,4 +1,7 @@
-"""connection-churn: a connection for each request, where connecting takes a good part of the time."""
+"""connection-churn: a connection for each request, where connecting takes a good part of the time.
+
+Those that only the server closes, and that pile up at the client, are connection_leak's.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +80,8 @@ def _first_requests(case: Case) -> pd.DataFrame:
     rows = rows.astype({"src": "object", "dst": "object"})
     count = rows["stream"].map(rows["stream"].value_counts())
     closed = conversations.loc[conversations["state"].isin(_CLOSED), "stream"]
-    rows = rows.assign(alone=(count == 1) & rows["stream"].isin(closed))
+    left = [stream for leak in case.piled_up[0] for stream in leak.loc[leak["left"], "stream"]]
+    rows = rows.assign(alone=(count == 1) & rows["stream"].isin(closed) & ~rows["stream"].isin(left))
     begun = conversations.loc[conversations["connect_ms"].notna(), "stream"]
     rows = rows[rows["stream"].isin(begun)].drop_duplicates("stream")
     setup = rows["connect_ms"].fillna(0.0) + rows["tls_ms"].fillna(0.0)

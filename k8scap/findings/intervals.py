@@ -24,3 +24,11 @@ def union_seconds(starts: pd.Series, ends: pd.Series) -> float:
     begin, end = begin[known][order], np.maximum.accumulate(end[known][order])
     covered = np.append(begin[:1], end[:-1])
     return float(np.maximum(end - np.maximum(begin, covered), 0).sum() / 1e9)
+
+
+def spells(starts: pd.Series, ends: pd.Series) -> int:
+    """How many times remain of the intervals `starts[i]` … `ends[i]` where those that overlap are one."""
+    import pandas as pd
+
+    known = pd.DataFrame({"start": starts, "end": ends}).dropna().sort_values("start")
+    return int((known["start"] > known["end"].cummax().shift()).sum()) + int(len(known) > 0)

@@ -3,7 +3,7 @@
 The wait is what passes between a request's last byte and its answer's first byte at the capture point,
 less the path's round trip from there to the server, less what retransmissions took, and not counted at
 all where the client had closed its window. Of two connections that a sidecar made of one, the one on the
-server's side of the proxy counts: see slow_proxy for the other.
+server's side of the proxy counts: see slow_proxy for the other. What slow_endpoint tells does not count.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ THRESHOLDS = {
     "poller_ms": POLLER_MS,
     "throttled_share": THROTTLED_SHARE,
 }
-_SERVER = ["dst", "dst_port"]
+SERVER = ["dst", "dst_port"]
 _HTTP_PORTS = {80, 3000, 5000, 8000, 8008, 8080, 8081, 8888, 9090}
 _THROTTLE_PERIOD_MS = 100.0
 _MIN_PERIODS = 6
@@ -74,16 +74,18 @@ def slow_server(case: Case) -> list[Finding]:
     rows = waits(case, give_up_ms=GIVE_UP_MS)
     rows = rows[~rows["stream"].isin(case.behind_proxies)]
     rows = rows[rows["answered"] | (rows["wait_ms"] >= UNANSWERED_MS)]
-    kept = rows[_slow(rows)]
-    often = kept[kept.groupby(_SERVER, observed=True)["dst"].transform("size") >= MIN_SLOW]
+    told = case.endpoint_waits
+    rows = rows[~rows.index.isin(told.loc[told["told"], "exchange"])]
+    kept = rows[is_slow(rows)]
+    often = kept[kept.groupby(SERVER, observed=True)["dst"].transform("size") >= MIN_SLOW]
     if often.empty:
         return [_nothing(case, rows)]
-    groups, rest = largest(often, _SERVER)
-    return [_finding(case, like(rows, slow.iloc[0], _SERVER), slow) for slow in groups] + many_more(
+    groups, rest = largest(often, SERVER)
+    return [_finding(case, like(rows, slow.iloc[0], SERVER), slow) for slow in groups] + many_more(
         RULE,
         case,
         rest,
-        keys=_SERVER,
+        keys=SERVER,
         deed="servers kept requests waiting",
         times=("request_end", "wait_end"),
         frames=[*rest["request_frame"].dropna(), *rest["response_frame"].dropna()],
@@ -91,7 +93,8 @@ def slow_server(case: Case) -> list[Finding]:
     )
 
 
-def _slow(rows: pd.DataFrame) -> pd.Series:
+def is_slow(rows: pd.DataFrame) -> pd.Series:
+    """Which waits (`wait_ms` on a path of `rtt_ms`) are long for people, and for their path."""
     slow: pd.Series = rows["wait_ms"] >= (RTT_FACTOR * rows["rtt_ms"]).clip(lower=SLOW_MS)
     return slow
 
@@ -122,7 +125,7 @@ def _all_alike(sizes: pd.Series) -> bool:
 
 def _mostly_quick(rows: pd.DataFrame) -> bool:
     """Not slow by what this rule calls so, were they all that the server was asked."""
-    slow = _slow(rows)
+    slow = is_slow(rows)
     few = slow.sum() < MIN_SLOW and slow.mean() < CRITICAL_SHARE
     return len(rows) >= MIN_SLOW and bool(few or slow.mean() < WARNING_SHARE)
 
@@ -219,7 +222,7 @@ def _next_step(case: Case, address: str, port: int, *, time: datetime) -> str:
 
 
 def _nothing(case: Case, rows: pd.DataFrame) -> Finding:
-    slow = int(_slow(rows).sum())
+    slow = int(is_slow(rows).sum())
     late = rows["wait_ms"].quantile(0.95)
     title = f"{slow:,} of {len(rows):,} requests waited {SLOW_MS:g} ms or more; 95 % within {late:,.1f} ms"
     return ruled_out(RULE, case, title=title, total=len(rows), thresholds=THRESHOLDS)

@@ -1,4 +1,4 @@
-"""A bulk transfer over one TCP connection, up or down, and a reader that takes its time."""
+"""A bulk transfer over one TCP connection, up or down; a reader, or a sender, that takes its time."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class BulkServer:
 
     `pauses_s` makes it a slow reader: before each of as many pieces of `piece` bytes it sleeps, while its
     receive buffer of `receive_buffer` bytes (0: the kernel's choice) fills up and the window closes.
+    `silences_s` make it a slow sender, that sleeps so long between pieces of equal size.
     """
 
     name: str
@@ -28,6 +29,7 @@ class BulkServer:
     receive_buffer: int = 0
     pauses_s: Sequence[float] = ()
     piece: int = _PIECE
+    silences_s: Sequence[float] = ()
 
     def start(self, address: str, log: list[dict[str, Any]]) -> None:
         listener = socket.socket()
@@ -50,7 +52,7 @@ class BulkServer:
             with connection:
                 verb, count = _read_line(connection).split()
                 if verb == b"GET":
-                    connection.sendall(_content(int(count)))
+                    _send(connection, int(count), self.silences_s)
                     row["sent_bytes"] = int(count)
                 else:
                     row["received_bytes"] = self._read(connection, int(count))
@@ -69,11 +71,15 @@ class BulkServer:
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer:
-    """A client's bulk transfer: `up` sends `count` bytes and waits for their receipt, `down` reads them."""
+    """A client's bulk transfer: `up` sends `count` bytes and waits for their receipt, `down` reads them.
+
+    `silences_s` make it a slow sender, as the server's do.
+    """
 
     port: int
     count: int
     way: Literal["up", "down"] = "up"
+    silences_s: Sequence[float] = ()
 
     def run(self, address: str, log: list[dict[str, Any]]) -> None:
         row: dict[str, Any] = {"job": "bulk", "port": self.port, "way": self.way, "start_ns": time.time_ns()}
@@ -89,8 +95,18 @@ class Transfer:
         if self.way == "down":
             connection.sendall(b"GET %d\n" % self.count)
             return {"received_bytes": _read_up_to(connection, self.count)}
-        connection.sendall(b"PUT %d\n" % self.count + _content(self.count))
+        _send(connection, self.count, self.silences_s, head=b"PUT %d\n" % self.count)
         return {"sent_bytes": self.count, "receipt": _read_line(connection).decode("ascii", "replace")}
+
+
+def _send(connection: socket.socket, count: int, silences_s: Sequence[float], *, head: bytes = b"") -> None:
+    """`head` and `count` bytes, in a piece more than there are silences."""
+    content = head + _content(count)
+    size = -(-len(content) // (len(silences_s) + 1))
+    connection.sendall(content[:size])
+    for number, silence in enumerate(silences_s, start=1):
+        time.sleep(silence)
+        connection.sendall(content[number * size : (number + 1) * size])
 
 
 def _content(count: int) -> bytes:

@@ -47,6 +47,11 @@ CATALOGUE: Mapping[str, Entry] = {
         rule="connection-churn",
         causes=("no-keep-alive",),
     ),
+    "connection-leak": Entry(
+        line="a client that opens a connection for each request and closes none",
+        rule="connection-leak",
+        causes=("unclosed-connections", "close-wait"),
+    ),
     "connection-refused": Entry(
         line="a port where nobody listens: each attempt is answered with a reset",
         rule="connection-refused",
@@ -182,10 +187,20 @@ CATALOGUE: Mapping[str, Entry] = {
         line="requests through a sidecar's proxy that holds each of them up",
         rule="slow-proxy",
     ),
+    "slow-endpoint": Entry(
+        line="a server one of whose paths is slow each time, while it answers the others at once",
+        rule="slow-endpoint",
+        causes=("slow-handler",),
+    ),
     "slow-reader": Entry(
         line="an upload whose receiver stops reading again and again: zero windows",
         rule="slow-reader",
         causes=("slow-consumer",),
+    ),
+    "slow-sender": Entry(
+        line="a transfer whose sender has nothing to send, again and again",
+        rule="slow-sender",
+        causes=("slow-source",),
     ),
     "slow-server": Entry(
         line="answers that the server thinks about for hundreds of milliseconds",

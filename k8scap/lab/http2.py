@@ -25,11 +25,15 @@ _METHOD_POST, _SCHEME_HTTP, _STATUS_200 = b"\x83", b"\x86", b"\x88"  # RFC 7541,
 
 @dataclass(frozen=True, kw_only=True)
 class GrpcServer:
-    """Answers calls with the codes of `statuses`, in turn, over all connections (0: OK)."""
+    """Answers calls with the codes of `statuses`, in turn, over all connections (0: OK).
+
+    Before each answer it waits as long as `thinks_ms` say, in turn as well.
+    """
 
     name: str
     port: int
     statuses: Sequence[int] = (0,)
+    thinks_ms: Sequence[int] = (0,)
 
     def start(self, address: str, log: list[dict[str, Any]]) -> None:
         listener = socket.create_server((address, self.port), backlog=16)
@@ -63,6 +67,7 @@ class GrpcServer:
             return b""
         calls = sum(entry["service"] == self.name for entry in log)
         status = self.statuses[calls % len(self.statuses)]
+        time.sleep(self.thinks_ms[calls % len(self.thinks_ms)] / 1000)
         log.append(row | {"status": status, "answered_ns": time.time_ns()})
         trailers = _literal(b"grpc-status", b"%d" % status)
         last = _frame(_HEADERS, trailers, flags=_END_HEADERS | _END_STREAM, stream=stream)

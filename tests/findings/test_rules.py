@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from k8scap.model import Finding
 
-WITHOUT_CASE = {"tls-failure", "http-errors", "mtu-black-hole", "slow-proxy"}
+WITHOUT_CASE = {"tls-failure", "http-errors", "mtu-black-hole", "slow-endpoint", "slow-proxy"}
 """Rules that may find nothing to judge on a wire of these tests: no words, no large segments, no sidecar."""
 
 

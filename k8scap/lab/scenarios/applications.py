@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from k8scap.lab.http2 import GrpcCalls, GrpcServer
@@ -19,6 +20,7 @@ _SHOP = "shop.lab.test"  # the name in the certificates
 _GRPC = 50051
 _HTTPS = (443, 8443)
 _SERVER_ERRORS = (500, 502, 503, 504)
+_QUICK_PATHS, _QUICK_CALLS = ("orders", "items"), ("Reserve", "Release")
 _GRPC_ERRORS = {4: "DEADLINE_EXCEEDED", 8: "RESOURCE_EXHAUSTED", 13: "INTERNAL", 14: "UNAVAILABLE"}
 
 
@@ -105,6 +107,39 @@ def _grpc_errors(random: Random, seed: int) -> Fault:
     )
 
 
+def _slow_endpoint(random: Random, seed: int) -> Fault:
+    """One path of a server, over HTTP/1.1 or gRPC, is slow each time; the others are answered at once."""
+    del seed
+    slow = [random.randrange(150, 700) for _ in range(random.randrange(4, 8))]
+    thinks = [*slow, *[0] * random.randrange(12, 24)]
+    random.shuffle(thinks)
+    kind = random.choice(["HTTP/1", "gRPC"])
+    rtt_ms = between(random, 1, 40)
+    parameters = {"protocol": kind, "think_ms": slow, "requests": len(thinks)}
+    if kind == "gRPC":
+        paths = ["/shop.Stock/Search" if t else f"/shop.Stock/{random.choice(_QUICK_CALLS)}" for t in thinks]
+        calls = GrpcCalls(port=_GRPC, authority="stock.lab.test", paths=paths, gap_s=0.03)
+        return Fault(
+            rtt_ms=rtt_ms,
+            workers=[worker(random, "stock", calls)],
+            services=[GrpcServer(name="stock", port=_GRPC, thinks_ms=thinks)],
+            records={"stock.lab.test": SERVER},
+            parameters=parameters,
+        )
+    number = partial(random.randrange, 1000, 9999)
+    paths = [
+        f"/search/{number()}?think_ms={t}&bytes=900" if t else f"/{random.choice(_QUICK_PATHS)}/{number()}"
+        for t in thinks
+    ]
+    asking = WebRequests(host="reports.lab.test", port=REPORTS, paths=paths, gap_s=0.03)
+    return Fault(
+        rtt_ms=rtt_ms,
+        workers=[worker(random, "reports", asking)],
+        services=[WebServer(name="reports", port=REPORTS)],
+        parameters=parameters,
+    )
+
+
 def _long_poll(random: Random, seed: int) -> Fault:
     """A client that waits for news beside one whose requests the same server answers at once."""
     del seed
@@ -144,5 +179,6 @@ BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {
     "http-errors": _http_errors,
     "idle-grpc": _idle_grpc,
     "long-poll": _long_poll,
+    "slow-endpoint": _slow_endpoint,
     "tls-failure": _tls_failure,
 }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from k8scap.lab.bulk import BulkServer
 from k8scap.lab.dialogue import Ask, Dialogue, DialogueServer
+from k8scap.lab.leak import Leak
 from k8scap.lab.plan import Rule
-from k8scap.lab.scenarios.scenario import Fault, between, worker
+from k8scap.lab.scenarios.scenario import BULK, Fault, between, worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -93,6 +95,22 @@ def _half_closed_upload(random: Random, seed: int) -> Fault:
     return _fault(random, dialogues, parameters={"upload_bytes": sizes})
 
 
+def _connection_leak(random: Random, seed: int) -> Fault:
+    """A connection for each request that is never closed, or only by the server, for some seconds."""
+    del seed
+    closes, answer = random.choice(["nobody", "server"]), random.randrange(100, 3000)
+    weights = [between(random, 0.5, 1.5) for _ in range(random.randrange(26, 41))]
+    seconds = between(random, 5.8, 7.5)
+    gaps = [round(weight * seconds / sum(weights[1:]), 4) for weight in weights]
+    port, request = (CACHE, Ask(answer=answer).line) if closes == "nobody" else (BULK, b"GET %d\n" % answer)
+    return Fault(
+        rtt_ms=between(random, 1, 40),
+        workers=[worker(random, "bulk", Leak(port=port, request=request, answer=answer, gaps_s=gaps))],
+        services=[DialogueServer(name="cache", port=CACHE), BulkServer(name="bulk", port=BULK)],
+        parameters={"closed_by": closes, "connections": len(gaps), "seconds": seconds},
+    )
+
+
 def _keep_alives(random: Random, seed: int) -> Fault:
     del seed
     idle = between(random, 2.2, 3.4)
@@ -132,6 +150,7 @@ def _fault(
 
 
 BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {
+    "connection-leak": _connection_leak,
     "delayed-ack": _delayed_ack,
     "half-closed-upload": _half_closed_upload,
     "half-open": _half_open,

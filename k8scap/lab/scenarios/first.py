@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from k8scap.lab.bulk import BulkServer, Transfer
 from k8scap.lab.dial import Dial
@@ -82,6 +82,24 @@ def _slow_reader(random: Random, seed: int) -> Fault:
     )
 
 
+def _slow_sender(random: Random, seed: int) -> Fault:
+    """An upload or a download whose sender pauses now shortly and now for long: no timer does."""
+    del seed
+    way: Literal["up", "down"] = random.choice(["up", "down"])
+    silences = [between(random, 0.12, 0.2) for _ in range(random.randrange(3, 6))]
+    silences += [between(random, 0.35, 0.6) for _ in range(random.randrange(3, 6))]
+    random.shuffle(silences)
+    count = (len(silences) + 1) * random.randrange(24_000, 90_000)
+    transfer = Transfer(port=BULK, count=count, way=way, silences_s=silences if way == "up" else ())
+    server = BulkServer(name="bulk", port=BULK, silences_s=silences if way == "down" else ())
+    return Fault(
+        rtt_ms=between(random, 1, 20),
+        workers=[worker(random, "bulk", transfer)],
+        services=[server],
+        parameters={"way": way, "silences_s": silences, "bytes": count},
+    )
+
+
 def _connection_refused(random: Random, seed: int) -> Fault:
     del seed
     attempts, gap = random.randrange(4, 9), between(random, 0.1, 0.3)
@@ -114,6 +132,7 @@ BUILDERS: Mapping[str, Callable[[Random, int], Fault]] = {
     "dns-timeout": _dns_timeout,
     "packet-loss": _packet_loss,
     "slow-reader": _slow_reader,
+    "slow-sender": _slow_sender,
     "slow-server": _slow_server,
 }
 
