@@ -118,22 +118,14 @@ def _streams(case: Case, again: list[int]) -> npt.NDArray[np.int64]:
     repeated = np.isin(number, again)
     wanted = np.isin(stream, np.unique(stream[repeated]))
     stream, port, number, repeated = stream[wanted], port[wanted], number[wanted], repeated[wanted]
-<<<<<<< HEAD
     code, sides = pd.factorize(stream * 2**16 + port)
     word = np.zeros(len(sides), dtype=np.int64)
     word[code] = number  # of several the last one stays
-    quiet = pd.Series(word).groupby(sides // 2**16).min()  # by stream, in order
+    last = pd.Series(word).groupby(sides // 2**16)  # by stream, of each side that was heard
+    quiet = last.min().where(last.size() > 1, 0)
     late = stream[repeated], number[repeated]
-    unheard = late[0][late[1] > quiet.reindex(late[0]).to_numpy()]
-    there, count = np.unique(unheard, return_counts=True)
-=======
-    sides, last = np.unique((stream * 2**16 + port)[::-1], return_index=True)
-    word = number[::-1][last]
-    streams, first, count = np.unique(sides // 2**16, return_index=True, return_counts=True)
-    quiet = np.where(count > 1, np.minimum.reduceat(word, first), 0) if len(first) else word
-    late = repeated & (number > quiet[np.searchsorted(streams, stream)])
-    there, count = np.unique(stream[late], return_counts=True)
->>>>>>> public
+    unanswered = late[0][late[1] > quiet.reindex(late[0]).to_numpy()]
+    there, count = np.unique(unanswered, return_counts=True)
     return there[count >= MIN_REPEATS]
 
 
