@@ -27,6 +27,7 @@ _ON_PURPOSE = {
 """Commands that are answered when there is news: Redis' blocking ones, MongoDB's awaitable ones."""
 _OF_REQUEST = ("stream", "protocol", "src", "dst", "dst_port", "time", "number", "response", "latency_ms",
                "method", "target", "host", "status")  # fmt: skip
+_OF_PACKET = ("time", "point", "protocol", "stream", "src", "src_port", "dst", "dst_port", "payload_length")
 _OF_EXCHANGE = ("stream", "response_frame", "request_end", "response_start", "server_ms", "path_ms")
 
 
@@ -107,8 +108,8 @@ def _ends(case: Case, rows: pd.DataFrame) -> pd.DatetimeIndex:
 
     from k8scap.tables.request_times import Places, latencies
 
-    packets = case.packets[case.packets["stream"].isin(rows["stream"]) & (case.packets["protocol"] == "TCP")]
-    places = Places(packets)
+    asked_on = case.packets["stream"].isin(rows["stream"]) & (case.packets["protocol"] == "TCP")
+    places = Places(case.packets.loc[asked_on, list(_OF_PACKET)])
     points = [case.point] * len(rows)
     asked, answered = (places.of(points, rows[name].tolist()) for name in ("number", "response"))
     spans = latencies(places, asked, answered, direct=np.zeros(len(rows), dtype=bool))

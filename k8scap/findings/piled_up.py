@@ -90,8 +90,9 @@ def _switched(case: Case) -> pd.Series:
 def _with_last_words(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
     """Adds `last_used` and `waits`."""
     tcp = case.tcp
-    said = tcp[tcp["stream"].isin(rows["stream"]) & (tcp["payload_length"] > 0) & ~tcp["keep_alive"]]
-    last = said.drop_duplicates("stream", keep="last").set_index("stream")[["time", "src", "src_port"]]
+    spoken = tcp["stream"].isin(rows["stream"]) & (tcp["payload_length"] > 0) & ~tcp["keep_alive"]
+    said = tcp.loc[spoken, ["stream", "time", "src", "src_port"]]
+    last = said.drop_duplicates("stream", keep="last").set_index("stream")
     last = last.set_axis(["last_used", "speaker", "speaker_port"], axis=1).astype({"speaker": "object"})
     rows = rows.join(last, on="stream")
     waits = (rows["speaker"] == rows["src"]) & (rows["speaker_port"] == rows["src_port"]).fillna(value=False)

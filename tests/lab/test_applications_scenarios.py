@@ -9,7 +9,7 @@ import k8scap
 pytestmark = pytest.mark.root
 
 SEED = 4
-FAULTS = ("expired-certificate", "tls-failure", "http-errors", "grpc-errors")
+FAULTS = ("expired-certificate", "tls-failure", "http-errors", "grpc-errors", "slow-endpoint")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,3 +59,13 @@ def test_statuses_of_grpc_count_as_answers_do(run):
     assert len(failed) == made.truth["parameters"]["failing"]
     assert (found.rule, found.affected, found.total) == ("http-errors", len(failed), len(served))
     assert "POST /shop.Stock/Reserve" in found.title
+
+
+def test_a_slow_path_is_told_by_its_name_and_no_other(run):
+    made = run("slow-endpoint", seed=SEED)
+    found = only(made)
+    thinks = made.truth["parameters"]["think_ms"]
+    assert (found.rule, found.affected, found.total) == ("slow-endpoint", len(thinks), len(thinks))
+    assert found.seconds_lost == pytest.approx(sum(thinks) / 1000, rel=0.25)
+    asked = "POST /shop.Stock/Search" if made.truth["parameters"]["protocol"] == "gRPC" else "GET /search/{…}"
+    assert f"requests for {asked} waiting" in found.title

@@ -11,11 +11,13 @@ pytestmark = pytest.mark.root
 SEED = 3
 FAULTS = (
     "burst-loss",
+    "connection-leak",
     "delayed-ack",
     "duplicate-packets",
     "idle-reset",
     "mtu-black-hole",
     "reordering",
+    "slow-sender",
 )
 CLIENT, SERVER = "198.18.0.10", "198.18.0.20"
 
@@ -92,3 +94,23 @@ def test_a_delayed_ack_costs_each_request_40_ms(run):
     assert requests - 3 <= found.affected <= requests  # Linux acknowledges a connection's first ones at once
     assert 0.02 * found.affected < found.seconds_lost < 0.06 * found.affected
     assert found.source.startswith("client")
+
+
+def test_a_sender_is_silent_for_as_long_as_it_slept(run):
+    made = run("slow-sender", seed=SEED)
+    (found,) = loud(made)
+    silences = made.truth["parameters"]["silences_s"]
+    assert (found.rule, found.affected) == ("slow-sender", 1)
+    assert found.frame_count >= len(silences)
+    # the kernel goes on sending after its application fell asleep, and round trips do not count
+    assert 0.6 * sum(silences) < found.seconds_lost < sum(silences) + 0.5
+
+
+def test_connections_that_nobody_closes_are_counted(run):
+    made = run("connection-leak", seed=SEED)
+    (found,) = loud(made)
+    opened = made.jobs("leak")
+    assert not any("error" in job for job in opened)
+    assert found.rule == "connection-leak"
+    # the last three were not passed over yet
+    assert (found.affected, found.total) == (len(opened) - 3, len(opened))
