@@ -183,14 +183,21 @@ def _causes(case: Case, refused: pd.DataFrame, *, always: bool) -> tuple[str, ..
         inside = kind in {"pod", "service"}
         return ("network-policy-reject", "firewall-reject")[:: 1 if inside else -1]
     if "port unreachable" in how:
-        if first["protocol"] == "TCP" and kind not in {"", "service"}:
-            return ("firewall-reject", "network-policy-reject")
-        if first["protocol"] == "UDP" and kind != "service":  # a host's own way to say so (RFC 1122, 4.1.3.1)
-            return ("nothing-listening", "service-without-endpoints", "firewall-reject")[:: 2 if kind else 1]
-        return ("service-without-endpoints", "nothing-listening", "firewall-reject")
+        return _causes_by_icmp(str(first["protocol"]), str(first["dst"]), kind)
     if always:
         return ("nothing-listening", "wrong-port", "pod-not-ready", "firewall-reject")
     return ("rollout", "one-backend-down", "listen-queue-overflow")
+
+
+def _causes_by_icmp(protocol: str, address: str, kind: str) -> tuple[str, ...]:
+    """Of a port that is unreachable: every host refuses datagrams in this way (RFC 1122, 4.1.3.1)."""
+    if protocol == "UDP" and kind != "service":
+        return ("nothing-listening", "service-without-endpoints", "firewall-reject")[:: 2 if kind else 1]
+    if kind not in {"", "service"}:
+        return ("firewall-reject", "network-policy-reject")
+    if not kind and ip_address(address).is_global:
+        return ("firewall-reject", "nothing-listening")
+    return ("service-without-endpoints", "nothing-listening", "firewall-reject")
 
 
 def _frames(case: Case, refused: pd.DataFrame, errors: pd.DataFrame) -> list[int]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from k8scap.findings.case import Case
 
 NEAR_SHARE = 0.25
+RTT_FACTOR = 2.0
+"""Handshakes' round trips: what is said again sooner may have crossed its answer; queues make them vary."""
 SAME_NODE_MS = 0.2
 OVERFLOWS = "TcpExt.ListenOverflows"
 
@@ -41,7 +43,8 @@ def held_up(case: Case) -> pd.DataFrame:
         return rows
     silence = _silences(case, rows)
     near = _near_server(rows)
-    ignored = silence["repeated_s"].ge(SILENT_SECONDS) & (silence["syn_ack_again"] | near)
+    patience = (RTT_FACTOR * rows["handshake_rtt_ms"].fillna(0.0) / 1000.0).clip(lower=SILENT_SECONDS)
+    ignored = (silence["repeated_s"] >= patience) & (silence["syn_ack_again"] | near)
     rows["ignored"] = ignored.to_numpy(dtype=bool)
     rows["resumed"] = silence["resumed"].where(ignored, rows["answered"])
     places = rows["dst"].astype(str) + " " + rows["dst_port"].astype(str)
@@ -56,11 +59,14 @@ def _silences(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
     """Of each attempt (same index), what came between the handshake's ACK and the server's next word.
 
     `repeated_s`: seconds from the client's first data to its last repetition of it (NaN: none);
-    `syn_ack_again`: the server repeated its SYN-ACK meanwhile; `resumed`: its next word's time.
+    `syn_ack_again`: the server repeated its SYN-ACK although the handshake's ACK must have reached it;
+    `resumed`: its next word's time.
     """
     again, first = _first_words_again(case, rows)
     opened = rows.assign(opened=rows["asked"] + milliseconds(rows["connect_ms"]))
-    opened = opened.loc[rows["stream"].isin(first["stream"]), ["stream", "dst", "dst_port", "opened"]]
+    opened["heard"] = opened["opened"] + RTT_FACTOR * milliseconds(opened["handshake_rtt_ms"].fillna(0.0))
+    columns = ["stream", "dst", "dst_port", "opened", "heard"]
+    opened = opened.loc[rows["stream"].isin(first["stream"]), columns]
     answers = _answers(case, opened)
     resumed = answers[~answers["syn"]].groupby("stream")["time"].min().rename("resumed")
     again = again.join(resumed, on="stream")
@@ -69,7 +75,8 @@ def _silences(case: Case, rows: pd.DataFrame) -> pd.DataFrame:
     began = first.set_index("stream")["began"]
     repeated = (times.max() - began).dt.total_seconds().rename("repeated_s")
     found = rows[["stream"]].join(resumed, on="stream").join(repeated, on="stream")
-    return found.assign(syn_ack_again=found["stream"].isin(answers.loc[answers["syn"], "stream"]))
+    late = answers["syn"] & (answers["time"] >= answers["heard"])
+    return found.assign(syn_ack_again=found["stream"].isin(answers.loc[late, "stream"]))
 
 
 def _first_words_again(case: Case, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

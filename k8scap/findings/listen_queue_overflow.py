@@ -8,7 +8,7 @@ from k8scap.findings.attempts import SILENT_SECONDS
 from k8scap.findings.evidence import address_filter, display_filter
 from k8scap.findings.groups import finder, largest, many_more
 from k8scap.findings.intervals import union_seconds
-from k8scap.findings.listen_queue import NEAR_SHARE, SAME_NODE_MS, overflows
+from k8scap.findings.listen_queue import NEAR_SHARE, RTT_FACTOR, SAME_NODE_MS, overflows
 from k8scap.findings.steps import in_pod, inside
 from k8scap.findings.verdict import found, not_judged, one_direction, ruled_out
 
@@ -27,6 +27,7 @@ THRESHOLDS = {
     "silent_seconds": SILENT_SECONDS,
     "near_share": NEAR_SHARE,
     "same_node_ms": SAME_NODE_MS,
+    "rtt_factor": RTT_FACTOR,
     "warning_count": WARNING_COUNT,
     "critical_share": CRITICAL_SHARE,
 }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FAILING_PLACES = 3
 _POD_NETWORK = {4: 24, 6: 64}  # a node's share of the pods' network, in most clusters
 _NEVER = ("network-policy-drop", "stale-endpoint", "host-down", "missing-route")
+_NEVER_FAR = ("host-down", "firewall-drop", "network-policy-drop", "missing-route")
 _FROM_OUTSIDE = ("snat-port-race", "conntrack-full", "listen-queue-overflow", "lossy-path")
 _FROM_INSIDE = ("listen-queue-overflow", "conntrack-full", "network-policy-drop", "lossy-path")
 _SOME_SILENT = ("stale-endpoint", "network-policy-drop", "conntrack-full", "listen-queue-overflow")
@@ -44,10 +45,11 @@ def causes(case: Case, rows: pd.DataFrame, same: pd.DataFrame, *, only_new: bool
         *(["stale-endpoint"] if never and _is_stale(case, first, entry) else []),
         *(["host-down"] if never and _is_silent_host(case, first, entry) else []),
     ]
+    far = entry is None and ip_address(str(first["dst"])).is_global
     if never:
-        return _ranked(told, _NEVER)
+        return _ranked(told, _NEVER_FAR if far else _NEVER)
     if rows["answered"].isna().all():
-        return _ranked(told, _SOME_SILENT)
+        return _ranked(told, _FROM_OUTSIDE if far else _SOME_SILENT)
     return _ranked(told, _FROM_INSIDE if _is_inside(entry) else _FROM_OUTSIDE)
 
 

@@ -32,6 +32,8 @@ The path to the sender and back, and the quarter of a round trip for which it wa
 6.2)."""
 SHORTEST_TIMEOUT = 200_000_000
 """Nanoseconds: no common TCP's retransmission timer is shorter (Linux' TCP_RTO_MIN; RFC 6298 says 1 s)."""
+LONGEST_OVERTAKEN = 1_000_000_000
+"""Nanoseconds: whatever comes later than that was sent again (RFC 6298's shortest timer)."""
 
 
 def verdicts(packets: pd.DataFrame, rows: Ints) -> Texts:
@@ -89,7 +91,8 @@ def _of_fills(segments: Segments, cover: Coverage, event: Ints, own: Texts, verd
 def sent_after(segments: Segments, late: Ints, opener: Ints) -> Ints:
     """1 where `late` was sent after the segment that it should precede, -1 where before, 0 where unknown.
 
-    A sender's timestamps (RFC 7323) never go back, and Linux counts a connection's IP identifications up.
+    A sender's timestamps (RFC 7323) never go back, and Linux counts a connection's IP identifications up. No
+    path holds a packet back for a second: then they count otherwise (old Windows swaps their bytes).
     """
     import numpy as np
 
@@ -102,6 +105,7 @@ def sent_after(segments: Segments, late: Ints, opener: Ints) -> Ints:
     tells = segments.telling
     counted = tells[late] & tells[opener]
     step = ((segments.ip_id[late] - segments.ip_id[opener] + 2**15) & 0xFFFF) - 2**15
+    counted &= (step > 0) | (segments.time[late] - segments.time[opener] <= LONGEST_OVERTAKEN)
     return np.where(by_time != 0, by_time, np.where(counted, np.sign(step), 0))
 
 

@@ -118,6 +118,13 @@ def test_a_single_late_connection_is_no_alarm(wire: Wire) -> None:
     assert only(wire.findings(), "connect-timeout").severity == "info"
 
 
+def test_no_policy_of_the_cluster_is_blamed_first_for_a_public_address(wire: Wire) -> None:
+    silent(wire, 0.0, server="10.9.0.8")
+    silent(wire, 0.0, server="93.184.216.34")
+    first = {f.destination: f.consistent_with[0] for f in wire.findings() if f.status == "found"}
+    assert first == {"10.9.0.8:8080": "network-policy-drop", "93.184.216.34:8080": "host-down"}
+
+
 def test_a_lone_syn_proves_nothing(wire: Wire) -> None:
     wire.connection().segment(0.0, client=True, flags="S")
     quick(wire, 0.5)
@@ -325,6 +332,22 @@ def beside_the_server(wire: Wire, at: float) -> None:
         wire.again(at + 0.0401 + later, request)
     connection.segment(at + 0.72, client=False)
     connection.say(at + 0.73, client=False)
+
+
+def test_a_handshake_under_way_in_a_long_queue_is_no_overflow(wire: Wire) -> None:
+    """Round trips of 2.4 s: the SYN-ACK comes again before the handshake's ACK can have arrived."""
+    for n in range(4):
+        connection = wire.connection(rtt=2.4)
+        connection.segment(n * 0.1, client=True, flags="S")
+        answer = connection.segment(n * 0.1 + 2.4, client=False, flags="SA")
+        connection.segment(n * 0.1 + 2.41, client=True)
+        asked = connection.segment(n * 0.1 + 2.42, client=True, flags="PA", payload=600)
+        for again in (2.7, 4.1, 5.3):
+            wire.again(n * 0.1 + again, answer)
+        wire.again(n * 0.1 + 5.38, asked)
+        connection.segment(n * 0.1 + 5.6, client=False)
+        connection.say(n * 0.1 + 5.61, client=False, size=500)
+    assert status(wire.findings(), "listen-queue-overflow").status == "ruled_out"
 
 
 def test_beside_the_server_no_path_can_lose_a_request(wire: Wire) -> None:

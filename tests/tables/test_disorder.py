@@ -40,6 +40,16 @@ def sent_again(wire: Wire) -> None:
     c.send(75, "server", seq=1, ack=11, size=100, ip_id=704)
 
 
+def sent_again_with_swapped_ids(wire: Wire) -> None:
+    """The same, 8 s later, by a sender whose identifications do not count up as others do."""
+    c = wire.connection()
+    c.open(0, 20)
+    c.send(30, "client", "PA", seq=1, ack=1, size=10)
+    c.send(50, "server", seq=101, ack=11, size=100, ip_id=0xA279)
+    c.send(51, "server", seq=201, ack=11, size=100, ip_id=0xA379)
+    c.send(8050, "server", seq=1, ack=11, size=100, ip_id=0x81DC)
+
+
 def hole_that_closes(wire: Wire) -> None:
     """Beyond the capture: the server lacks 1 to 101, says so, and has it 4 ms later, though sent once."""
     c = wire.connection()
@@ -118,9 +128,9 @@ def seen_twice(wire: Wire) -> None:
             c.send(at, sender, "PA", seq=seq, ack=101 if n > 1 else 1, size=100, ip_id=900 + n)
 
 
-SCENES = (overtaken, sent_again, hole_that_closes, hole_that_is_filled, doubled_beyond,
-          doubled_where_the_capture_has_gaps, doubled_where_nobody_looked, repeated_without_need, kept_alive,
-          seen_twice)  # fmt: skip
+SCENES = (overtaken, sent_again, sent_again_with_swapped_ids, hole_that_closes, hole_that_is_filled,
+          doubled_beyond, doubled_where_the_capture_has_gaps, doubled_where_nobody_looked,
+          repeated_without_need, kept_alive, seen_twice)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
