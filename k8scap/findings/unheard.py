@@ -61,9 +61,15 @@ def _last_words(found: Segments) -> Ints:
 
     from k8scap.tables.segments import RST
 
+    return _last(found, np.flatnonzero(~found.has(RST)))
+
+
+def _last(found: Segments, rows: Ints) -> Ints:
+    """By side, the last of these segments (in capture order by connection); -1 where there is none."""
+    import numpy as np
+
     last = np.full(2 * found.flows, -1, dtype=np.int64)
-    spoke = np.flatnonzero(~found.has(RST))
-    np.maximum.at(last, found.side[spoke], spoke)
+    last[found.side[rows]] = rows  # of several for one side the last one stays
     return last
 
 
@@ -73,14 +79,16 @@ def _went_on(replay: Replay, event: Ints, since: Ints) -> Bools:
 
     from k8scap.tables.segments import LOWEST
 
-    found, spoken = replay.segments, replay.spoken
-    acknowledged, shown = (np.full(2 * found.flows, LOWEST, dtype=np.int64) for _ in range(2))
-    np.maximum.at(acknowledged, found.side, found.ack)
-    np.maximum.at(shown, found.side, found.end)
+    found = replay.segments
+    side, last = found.side[event], _last(found, np.arange(len(found)))
     count = len(found) + 1
-    key = np.sort(found.side[spoken] * count + spoken)
-    side = found.side[event]
+    spoken = np.zeros(len(found), dtype=bool)
+    spoken[replay.spoken] = True
+    order = found.by_side[spoken[found.by_side]]
+    key = found.side[order] * count + order
     later = np.searchsorted(key, (side + 1) * count) - np.searchsorted(key, side * count + event, "right")
-    known = np.maximum(found.ack[since], shown[side ^ 1])
-    answer: Bools = (acknowledged[side] > known) | (later >= NEW_SEGMENTS)
+    theirs = last[side ^ 1]
+    shown = np.where(theirs >= 0, found.reached[theirs], LOWEST) if len(event) else event
+    known = np.maximum(found.ack[since], shown)
+    answer: Bools = (found.highest_ack[last[side]] > known) | (later >= NEW_SEGMENTS)
     return answer
