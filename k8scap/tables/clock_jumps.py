@@ -41,21 +41,28 @@ def clock_jumps(packets: pd.DataFrame, segments: Segments) -> Ints:
     import numpy as np
 
     from k8scap.tables.assembly import ABSENT, nanoseconds
-    from k8scap.tables.endpoints import capture_order
+    from k8scap.tables.endpoints import chosen_rows
 
-    order = capture_order(packets)
-    if len(order) < 2:
+    if len(packets) < 2:
         return np.zeros(0, dtype=np.int64)
-    time = nanoseconds(packets["time"])[order]
-    point = np.asarray(packets["point"].astype("category").cat.codes)[order]
+    order, some = chosen_rows(packets, np.ones(len(packets), dtype=bool))
+    time = nanoseconds(packets["time"])[some]
+    point = np.asarray(packets["point"].astype("category").cat.codes)[some]
     step = np.diff(time)
     adjacent = (point[1:] == point[:-1]) & (time[1:] != ABSENT) & (time[:-1] != ABSENT)
     back = np.flatnonzero(adjacent & (step <= -LEAP_NS)) + 1
     leaps = np.flatnonzero(adjacent & (step >= LEAP_NS)) + 1
+    denied = leaps[_denied(leaps, segments, _places(order))] if len(leaps) else leaps
+    return order[np.sort(np.concatenate((back, denied)))]
+
+
+def _places(order: Ints) -> Ints:
+    """Where each row of the table stands in the order of capture."""
+    import numpy as np
+
     place = np.empty(len(order), dtype=np.int64)
     place[order] = np.arange(len(order))
-    denied = leaps[_denied(leaps, segments, place)] if len(leaps) else leaps
-    return order[np.sort(np.concatenate((back, denied)))]
+    return place
 
 
 def _denied(leaps: Ints, segments: Segments, place: Ints) -> Bools:

@@ -122,6 +122,8 @@ def _named_by_timestamp(segments: Segments, cover: Coverage, acks: Advances, unc
     wanted = (acks.side[unclear] ^ 1) * 2**32 + segments.tsecr[acks.index[unclear]]
     bounds = np.searchsorted(key, wanted, "left").tolist(), np.searchsorted(key, wanted, "right").tolist()
     for position, low, high in zip(unclear.tolist(), *bounds, strict=True):
+        if low == high:
+            continue
         index = acks.index[position]
         copies = stamped[low:high]
         edge = max(int(acks.since[position]), int(segments.seq[copies].min(initial=0)))

@@ -45,7 +45,10 @@ def standpoint(segments: Segments, packets: pd.DataFrame) -> Ints:
     answer = np.where(known, MIDDLE, UNKNOWN)
     answer = np.where(known & (toward_server >= NEARER * toward_client), CLIENT, answer)
     answer = np.where(known & (toward_client >= NEARER * toward_server), SERVER, answer)
-    for witness in (_by_hops(segments, packets), _by_checksums(segments, packets)):
+    for ask in (_by_hops, _by_checksums):
+        if not ((answer == UNKNOWN) | (answer == MIDDLE)).any():
+            break
+        witness = ask(segments, packets)
         # a full hop count or an unfinished checksum proves nearness; a half that a queue stretched does not
         vague = (answer == UNKNOWN) | ((answer == MIDDLE) & ((witness == CLIENT) | (witness == SERVER)))
         answer = np.where(vague, witness, answer)
