@@ -82,11 +82,16 @@ def _pairs(replay: Replay) -> _Pairs:
     none = np.zeros(0, dtype=np.int64)
     if not len(found):
         return _Pairs(none, none, none, none > 0)
-    brings = replay.coverage.in_order & (found.payload > 0) & found.telling
-    order = found.by_side[brings[found.by_side]]
+    order = found.by_side
+    order = order[(replay.coverage.in_order & (found.payload > 0))[order]]
+    order = order[_suspected(replay, order)[found.side[order]] & found.telling[order]]
+    if not len(order):
+        return _Pairs(none, none, none, none > 0)
     same = found.side[order[1:]] == found.side[order[:-1]]
     former, latter = order[:-1][same], order[1:][same]
-    tells = found.by_side[found.telling[found.by_side]]
+    wanted = np.zeros(2 * found.flows, dtype=bool)
+    wanted[found.side[order]] = True
+    tells = found.by_side[(found.telling & wanted[found.side])[found.by_side]]
     count = _unwrapped(found, tells)
     key = np.zeros(len(found), dtype=np.int64)
     key[tells] = found.side[tells] * 2**40 + count
@@ -95,6 +100,22 @@ def _pairs(replay: Replay) -> _Pairs:
     missing = (key[latter] - key[former]) - (high - low)
     following = seen[np.minimum(low + 1, max(len(seen) - 1, 0))] if len(seen) else former
     return _Pairs(former, latter, missing, following != key[former] + 1)
+
+
+def _suspected(replay: Replay, order: Ints) -> Bools:
+    """By side: whether any of these segments comes a round trip after the one before it, numbers between."""
+    import numpy as np
+
+    found = replay.segments
+    former, latter = order[:-1], order[1:]
+    path = replay.handshakes.round_trip[found.flow[latter]]
+    paused = (path != ABSENT) & (found.time[latter] - found.time[former] >= path)
+    paused &= found.side[latter] == found.side[former]
+    skipped = ((found.ip_id[latter] - found.ip_id[former]) & 0xFFFF) > 1
+    unmoved = found.ack[latter] == found.ack[former]
+    answer = np.zeros(2 * found.flows, dtype=bool)
+    answer[found.side[latter[paused & skipped & unmoved]]] = True
+    return answer
 
 
 def _unwrapped(found: Segments, order: Ints) -> Ints:
