@@ -121,8 +121,8 @@ def _judge_flow(port: int, packets: list[dict], called: dict, count: Count, at: 
         seen = at == "client" or packet["action"] != "drop"
         earlier = [copies[byte] for byte in edges if copies[byte]]
         held_back = packet["action"] == "reorder"
-        if (earlier or held_back) and seen:
-            word, number = called.get((port, packet["ip_id"], packet["seq"]), ("", 0))
+        word, number = called.get((port, packet["ip_id"], packet["seq"]), ("", 0))
+        if seen and (earlier or held_back or word in LOST):
             place = f"   port {port} seq {packet['seq']} frame {number}: {word!r}"
             new = any(not copies[byte] for byte in edges)
             _judge_copy(earlier, word, place, count, brings_new=new, dropped=packet["action"] == "drop")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from k8scap.tables.assembly import ABSENT
 from k8scap.tables.loss import CLASSES
-from k8scap.tables.recovery import REPORTS, SHORTEST_TIMEOUT
-from k8scap.tables.segments import ACK, FIN, LOWEST, SYN
+from k8scap.tables.recovery import SHORTEST_TIMEOUT
+from k8scap.tables.segments import ACK, FIN, SYN
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,30 +58,71 @@ def judge(replay: Replay) -> Judged:
     """Every segment that is late, repeated or a keep-alive."""
     import numpy as np
 
-    from k8scap.tables.recovery import provoked
+    from k8scap.tables.reception import arrived_here, echoed, reported_alone, said
+    from k8scap.tables.recovery import pointed_at, provoked
 
     found, cover = replay.segments, replay.coverage
+    again, former = replay.unseen
     late = np.flatnonzero((cover.carries & (cover.repeats | cover.fills)) | _keep_alives(replay))
+    late = np.union1d(late, again)
     count = len(late)
     answers = _Open(np.full(count, CODE["ambiguous"]), np.full(count, OPEN), np.ones(count, dtype=bool))
-    received, echoed = _had_it(replay, late)
     repeats, fills = cover.repeats[late], cover.fills[late]
     waited = _since(replay, late, cover.before[late])
     answered = provoked(found, late)
     answers.decide(~cover.carries[late], "keep_alive", SURE)
     answers.decide(_same_packet(replay, late), "duplicate_capture", SURE)
-    overtaken, overtaking = _overtaken(replay, late)
-    answers.decide(overtaken, "reordering", SURE)
-    answers.decide(overtaking, "spurious", CERTAIN)
+    overtaken = _overtaken(replay, late)
+    answers.decide(overtaken.copies & ~overtaken.needed, "reordering", SURE)
+    answers.decide(np.isin(late, overtaken.by), "spurious", CERTAIN)
+    prompted = np.isin(cover.before[late], late[answered])
+    answers.decide(overtaken.needed & prompted, "fast", LIKELY)
+    answers.decide(overtaken.needed, "rto", LIKELY)
     answers.decide(repeats & found.has(SYN)[late], "syn", SURE)
-    answers.decide(received, "spurious", CERTAIN)
-    answers.decide(echoed, "spurious", SURE)
+    answers.decide(said(replay, late), "spurious", CERTAIN)
+    answers.decide(echoed(replay, late), "spurious", SURE)
+    answers.decide(arrived_here(replay, late), "spurious", LIKELY)
+    answers.decide(_of_needless(replay, late, answers) & reported_alone(replay, late), "ambiguous", OPEN)
+    amid = _amid_needless(replay, late, answers)
+    answers.decide(amid & answered & ~pointed_at(found, late), "ambiguous", OPEN)
     answers.decide(repeats & answered, "fast", SURE)
     answers.decide(repeats & _probes(replay, late, waited), "tail_probe", LIKELY)
     answers.decide(repeats & (waited >= SHORTEST_TIMEOUT), "rto", SURE)
     answers.decide(repeats, "rto", FAIR)
     _judge_fills(replay, late, fills, answered, answers)
+    by_timer = again[found.time[again] - found.time[former] >= SHORTEST_TIMEOUT]
+    answers.decide(np.isin(late, by_timer), "rto", FAIR)
+    answers.decide(np.isin(late, again), "tail_probe", FAIR)
     return Judged(late, answers.code, answers.confidence)
+
+
+def _of_needless(replay: Replay, late: Ints, answers: _Open) -> Bools:
+    """Segments of sides that were seen to repeat for nothing."""
+    import numpy as np
+
+    side = replay.segments.side[late]
+    needless = (answers.code == CODE["spurious"]) & ~answers.open
+    return np.isin(side, side[needless])
+
+
+def _amid_needless(replay: Replay, late: Ints, answers: _Open) -> Bools:
+    """Segments before and after which their sender's nearest decided repeats were both for nothing."""
+    import numpy as np
+
+    found = replay.segments
+    repeats = np.flatnonzero(replay.coverage.repeats[late])
+    repeats = repeats[np.argsort(found.side[late[repeats]], kind="stable")]
+    side, place = found.side[late[repeats]], np.arange(len(repeats))
+    needless = (answers.code[repeats] == CODE["spurious"]) & ~answers.open[repeats]
+    decided = ~answers.open[repeats]
+    before = np.maximum.accumulate(np.where(decided, place, -1)) if len(place) else place
+    after = np.minimum.accumulate(np.where(decided, place, len(place))[::-1])[::-1]
+    inside = (before >= 0) & (after < len(place))
+    before, after = np.maximum(before, 0), np.minimum(after, max(len(place) - 1, 0))
+    inside &= (side[before] == side) & (side[after] == side) & needless[before] & needless[after]
+    answer = np.zeros(len(late), dtype=bool)
+    answer[repeats] = inside
+    return answer
 
 
 def _since(replay: Replay, late: Ints, earlier: Ints) -> Ints:
@@ -128,77 +169,43 @@ def _same_packet(replay: Replay, late: Ints) -> Bools:
     return answer
 
 
-def _overtaken(replay: Replay, late: Ints) -> tuple[Bools, Bools]:
-    """Originals that come after the copy that was sent for want of them; and those copies."""
+@dataclass(frozen=True, eq=False)
+class _Overtaken:
+    """Copies that come after a later one; `needed` where the first was lost, so that both are repeats.
+
+    `by` is the copy that came before them: whoever sent that did so for nothing.
+    """
+
+    copies: Bools
+    needed: Bools
+    by: Ints
+
+
+def _overtaken(replay: Replay, late: Ints) -> _Overtaken:
     import numpy as np
 
-    from k8scap.tables.recovery import sent_after
+    from k8scap.tables.recovery import overtakers, sent_after
 
-    before = replay.coverage.before[late]
-    order = sent_after(replay.segments, late, np.where(before >= 0, before, late))
-    overtaken = (before >= 0) & (order < 0)
-    return overtaken, np.isin(late, before[overtaken])
-
-
-def _had_it(replay: Replay, late: Ints) -> tuple[Bools, Bools]:
-    """Whether the receiver had the bytes already: as it says itself, and by the time that its ACK echoes."""
-    import numpy as np
-
-    from k8scap.tables.recovery import reported_twice
-    from k8scap.tables.unwrapping import signed
-
-    found = replay.segments
-    if not len(late):
-        return late > 0, late > 0
-    says = found.acknowledged[late] >= found.end[late]
-    says |= reported_twice(found, late) | _selectively_acknowledged(replay, late)
-    acks = found.advances
-    place = acks.first_above(found.side[late] ^ 1, found.end[late] - 1, late)
-    there = np.minimum(place, max(len(acks.index) - 1, 0))
-    if not len(acks.index):
-        return says, says & False
-    answer = acks.index[there]
-    mine = (place < len(acks.index)) & (acks.side[there] == found.side[late] ^ 1)
-    mine &= acks.since[there] >= found.seq[late]  # elsewhere the echo is of what filled the edge
-    stamped = (found.tsval[late] > 0) & (found.tsecr[answer] > 0)
-    earlier = signed(found.tsecr[answer] - found.tsval[late]) < 0
-    return says, mine & stamped & earlier
-
-
-def _selectively_acknowledged(replay: Replay, late: Ints) -> Bools:
-    """Repeats that lie wholly in a block which the receiver had reported (RFC 2018; each ACK's first)."""
-    import numpy as np
-
-    found = replay.segments
-    reports = found.by_side[
-        (found.sack_left > found.ack)[found.by_side] & (found.ack > LOWEST)[found.by_side]
-    ]
-    answer = np.zeros(len(late), dtype=bool)
-    if not len(reports):
-        return answer
-    sides = found.side[reports]
-    asked = np.flatnonzero(replay.coverage.repeats[late])
-    low = np.searchsorted(sides, found.side[late[asked]] ^ 1, "left")
-    high = np.searchsorted(sides, found.side[late[asked]] ^ 1, "right")
-    for place, first, last in zip(asked.tolist(), low.tolist(), high.tolist(), strict=True):
-        index = late[place]
-        until = first + int(np.searchsorted(reports[first:last], index))
-        near = reports[max(first, until - REPORTS) : until]
-        whole = (found.sack_left[near] <= found.seq[index]) & (found.sack_right[near] >= found.end[index])
-        answer[place] = bool(whole.any())
-    return answer
+    cover = replay.coverage
+    before = cover.before[late]
+    copies = (before >= 0) & (sent_after(replay.segments, late, np.where(before >= 0, before, late)) < 0)
+    by = np.where(copies, before, 0)
+    opener = np.where(copies & cover.fills[by], overtakers(replay.segments, cover, by), -1)
+    beyond = np.where(opener >= 0, opener, late)
+    needed = (opener >= 0) & (sent_after(replay.segments, late, beyond) > 0)
+    return _Overtaken(copies, needed, before[copies])
 
 
 def _judge_fills(replay: Replay, late: Ints, fills: Bools, answered: Bools, answers: _Open) -> None:
     """Bytes that come late for the first time: overtaken, or lost before this point and sent again."""
     import numpy as np
 
-    from k8scap.tables.recovery import sent_after
+    from k8scap.tables.recovery import overtakers, sent_after
 
     found, cover = replay.segments, replay.coverage
     if not fills.any():
         return
-    opener = np.where(fills, cover.opener[late], late)
+    opener = np.where(fills, overtakers(found, cover, late), late)
     order = np.where(fills, sent_after(found, late, opener), 0)
     waited = _since(replay, late, opener)
     round_trip = replay.handshakes.round_trip[found.flow[late]]

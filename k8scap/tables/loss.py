@@ -65,14 +65,17 @@ def losses(packets: pd.DataFrame, *, replay: Replay | None = None) -> pd.DataFra
     - `syn`: the handshake's SYN or SYN-ACK again
     - `fast`: provoked by what the receiver said: duplicate ACKs (RFC 5681) or selective ones (RFC 6675, 8985)
     - `tail_probe`: the last segment again, by a timer shorter than the retransmission's (RFC 8985, 7)
-    - `rto`: by the retransmission timer (RFC 6298), a FIN's too
-    - `spurious`: the receiver had the bytes: it had acknowledged them, reports them as received twice
-      (D-SACK, RFC 2883), or its next ACK echoes the time of the earlier copy (Eifel, RFC 3522)
+    - `rto`: by the retransmission timer (RFC 6298), a FIN's too; this and `tail_probe` also where the first
+      copy was lost before this point and left no gap, as the sender's numbers tell (see `unseen`)
+    - `spurious`: the receiver had the bytes: it had acknowledged them, or does so sooner than a round trip
+      after; it reports them as received twice (D-SACK, RFC 2883); its next ACK echoes the time of the earlier
+      copy (Eifel, RFC 3522); or the capture stands beside it, and saw them arrive
     - `reordering`: bytes that come late for the first time, and were sent in order: by the sender's
       timestamps or IP identifications, or because no sender repeats so soon
     - `duplicate_capture`: one packet seen twice (`-i any`), or doubled on its way: by its identification
     - `keep_alive`: a byte that was acknowledged long ago, or none, to see whether the other side is there
-    - `ambiguous`: late for the first time, and nothing tells whether it was lost before or overtaken
+    - `ambiguous`: late for the first time, and nothing tells whether it was lost before or overtaken; or sent
+      again amid repeats for nothing, where what the receiver says fits both
 
     Raises SchemaError where columns are missing.
     """

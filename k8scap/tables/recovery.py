@@ -50,7 +50,7 @@ def events(segments: Segments, cover: Coverage) -> Ints:
 
     reordered = np.zeros(len(segments), dtype=bool)
     fills = np.flatnonzero(cover.fills)
-    reordered[fills] = sent_after(segments, fills, cover.opener[fills]) < 0
+    reordered[fills] = sent_after(segments, fills, overtakers(segments, cover, fills)) < 0
     return np.flatnonzero(cover.repeats | (cover.fills & ~reordered)).astype(np.int64)
 
 
@@ -72,7 +72,7 @@ def _of_fills(segments: Segments, cover: Coverage, event: Ints, own: Texts, verd
     """Of segments whose first copy was not captured: sure ones by their own evidence, else by Wireshark's."""
     import numpy as np
 
-    opener = cover.opener[event]
+    opener = overtakers(segments, cover, event)
     sure = sent_after(segments, event, opener) > 0
     waited = segments.time[event] - segments.time[opener] if len(event) else event
     too_soon = (verdicts == "retransmission") & (waited < SHORTEST_TIMEOUT)
@@ -109,6 +109,26 @@ def sent_after(segments: Segments, late: Ints, opener: Ints) -> Ints:
     return np.where(by_time != 0, by_time, np.where(counted, np.sign(step), 0))
 
 
+def overtakers(segments: Segments, cover: Coverage, late: Ints) -> Ints:
+    """The segment that showed the gap which each of `late` begins in: the first from beyond, in order.
+
+    Its place in the sender's order tells what `late` was; the gap's other edge may have been sent again since
+    (`cover.opener`, which stands where the first from beyond was no segment with bytes).
+    """
+    import numpy as np
+
+    opener = cover.opener[late]
+    sent = segments.by_side[cover.in_order[segments.by_side]]
+    if not len(sent) or not len(late):
+        return opener
+    span = 2**62 // max(2 * segments.flows, 1)
+    keys = segments.side[sent] * span + np.clip(segments.seq[sent], -span // 2 + 1, span // 2 - 1)
+    place = np.searchsorted(keys, segments.side[late] * span + segments.end[late])
+    first = sent[np.minimum(place, len(sent) - 1)]
+    there = (place < len(sent)) & (segments.side[first] == segments.side[late]) & (first < late)
+    return np.where(there & (opener >= 0), first, opener)
+
+
 def provoked(segments: Segments, event: Ints) -> Bools:
     """Events that answer what the other side had just said: that it lacks these bytes.
 
@@ -137,6 +157,17 @@ def provoked(segments: Segments, event: Ints) -> Bools:
         elif not partial:
             recovery[side] = int(reached[place])
     return answers
+
+
+def pointed_at(segments: Segments, event: Ints) -> Bools:
+    """Events whose bytes the other side had shown to be missing: it waits for them, or holds what follows.
+
+    Senders also repeat what nothing points at, by the time at which it was sent (RFC 8985, 6.2): where that
+    is measured against a copy that was not needed, neither was the repeat.
+    """
+    beyond = segments.heard(segments.highest(segments.sack_right)) > segments.end
+    answer: Bools = (beyond | (segments.acknowledged >= segments.seq))[event]
+    return answer
 
 
 def duplicate_acks(segments: Segments) -> Ints:

@@ -70,10 +70,19 @@ class Replay:
 
     @cached_property
     def events(self) -> Ints:
-        """Indices of the segments that were sent again; see `recovery.events`."""
+        """Indices of the segments that were sent again; see `recovery.events` and `unseen`."""
+        import numpy as np
+
         from k8scap.tables.recovery import events
 
-        return events(self.segments, self.coverage)
+        return np.union1d(events(self.segments, self.coverage), self.unseen[0])
+
+    @cached_property
+    def unseen(self) -> tuple[Ints, Ints]:
+        """Repeats that look like new data, and the segment before each; see `unseen`."""
+        from k8scap.tables.unseen import unseen
+
+        return unseen(self)
 
     @cached_property
     def kinds(self) -> npt.NDArray[np.str_]:

@@ -46,6 +46,7 @@ def retransmissions(packets: pd.DataFrame, *, replay: Replay | None = None) -> p
     - `spurious`: the receiver had the bytes: acknowledged before, or reported afterwards (D-SACK, RFC 2883)
     - `fast`: provoked by three duplicate ACKs (RFC 5681) or a selective ACK beyond it (RFC 6675), just heard
     - `timeout`: nothing provoked it: the retransmission timer (RFC 6298), or a tail loss probe (RFC 8985)
+      (one whose first copy was lost before this point and left no gap is told by the sender's numbers)
     - `ambiguous`: bytes that arrive late for the first time (a capture at the receiver), so lost upstream or
       reordered. The sender's timestamps (RFC 7323) or IP identifications settle most of them: what was
       sent in order is no event, what was sent later is `fast` or `timeout`. Without them Wireshark's verdict
