@@ -302,3 +302,9 @@ def test_a_handshake_that_fails_after_the_hellos_does_not_lack_a_cipher(wire: Wi
     play(wire, 5.0, [hellos[0], handshake_failure], port=8443, closed="server")
     causes = {f.destination: f.consistent_with[0] for f in told(wire.findings(), "tls-failure")}
     assert causes == {f"{SERVER}:443": "client-certificate", f"{SERVER}:8443": "no-common-cipher"}
+
+
+def test_a_number_that_is_no_status_is_no_error(wire: Wire) -> None:
+    for n in range(20):
+        exchange(wire, n * 0.5, "/", -11 if n < 7 else 200)
+    assert told(wire.findings(), "http-errors") == []
