@@ -64,7 +64,8 @@ def _named(case: Case) -> pd.DataFrame:
     rows = rows[[*_OF_REQUEST, *(name for name in ("dst_name",) if name in rows)]]
     rows = rows.astype({"src": "object", "dst": "object", "stream": "int64", "response": "int64"})
     words = list(zip(rows["protocol"], rows["method"], rows["target"], strict=True))
-    rows = rows.assign(endpoint=[endpoint(*said) for said in words])
+    kinds = {said: endpoint(*said) for said in set(words)}
+    rows = rows.assign(endpoint=[kinds[said] for said in words])
     on_purpose = [(protocol, method) in _ON_PURPOSE for protocol, method, _ in words]
     streaming = (rows["protocol"] == "gRPC") & (rows["status"] == "")
     left_out = rows.index.isin(rows.index[on_purpose]) | rows["stream"].isin(case.behind_proxies)

@@ -26,9 +26,17 @@ def union_seconds(starts: pd.Series, ends: pd.Series) -> float:
     return float(np.maximum(end - np.maximum(begin, covered), 0).sum() / 1e9)
 
 
-def spells(starts: pd.Series, ends: pd.Series) -> int:
-    """How many times remain of the intervals `starts[i]` … `ends[i]` where those that overlap are one."""
+def times_apart(starts: pd.Series, ends: pd.Series) -> int:
+    """The most of the intervals `starts[i]` … `ends[i]` of which no two overlap: one moment hits one of them.
+
+    By taking whichever ends first, again and again.
+    """
     import pandas as pd
 
-    known = pd.DataFrame({"start": starts, "end": ends}).dropna().sort_values("start")
-    return int((known["start"] > known["end"].cummax().shift()).sum()) + int(len(known) > 0)
+    known = pd.DataFrame({"start": starts, "end": ends}).dropna().sort_values("end", kind="stable")
+    begin, end = (pd.DatetimeIndex(known[name]).as_unit("ns").asi8.tolist() for name in ("start", "end"))
+    count, free = 0, -1
+    for since, until in zip(begin, end, strict=True):
+        if since > free:
+            count, free = count + 1, until
+    return count

@@ -59,7 +59,7 @@ def _goes_on(rows: pd.DataFrame, end: pd.Timestamp) -> bool:
 
 
 def pairs(case: Case, *, at_least: int) -> Iterator[pd.DataFrame]:
-    """The connections between one client and one server, where so many were opened in the capture.
+    """The connections between one client and one server, where so many were opened and are open.
 
     TCP rows of the conversations table by time, with `opened` (bool: its handshake was captured), `closed`
     (bool: by its client, or by a reset), `half_closed` (bool: by its server only), `last_used` (time of the
@@ -70,15 +70,16 @@ def pairs(case: Case, *, at_least: int) -> Iterator[pd.DataFrame]:
     """
     table = case.tcp_conversations.astype({"src": "object", "dst": "object"})
     table = table[~table["stream"].isin(_switched(case))]
-    table = table.assign(opened=table["connect_ms"].notna())
-    often = table.groupby([*PAIR, *(n for n in ("dst_name",) if n in table)], dropna=False)["opened"]
-    many = table[often.transform("sum") >= at_least]
+    table = table.assign(opened=table["connect_ms"].notna(), closed=table["history"].str.contains(_CLOSED))
+    keys = [*PAIR, *(name for name in ("dst_name",) if name in table)]
+    is_open = table["opened"] & ~table["closed"]
+    among = [table[key] for key in keys]
+    many = table[is_open.groupby(among, dropna=False, observed=True).transform("sum") >= at_least]
     if many.empty:
         return
-    many = many.assign(closed=many["history"].str.contains(_CLOSED))
-    many["half_closed"] = many["history"].str.contains("f", regex=False) & ~many["closed"]
+    many = many.assign(half_closed=many["history"].str.contains("f", regex=False) & ~many["closed"])
     many = _with_last_words(case, many.sort_values("start", kind="stable"))
-    for _, rows in many.groupby([*PAIR, *(n for n in ("dst_name",) if n in many)], dropna=False):
+    for _, rows in many.groupby(keys, dropna=False, observed=True):
         yield _with_fates(case, rows)
 
 

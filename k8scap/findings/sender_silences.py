@@ -28,8 +28,8 @@ CLOSED_SOON_NS = 20_000_000
 _MILLISECOND = 1_000_000
 
 
-def large_messages(case: Case, *, least_bytes: int) -> pd.DataFrame:
-    """The requests that were answered, and the responses, of so many bytes; in no order.
+def large_messages(case: Case, *, least_bytes: int, least_seconds: float) -> pd.DataFrame:
+    """The requests that were answered, and the responses, of so many bytes and so long; in no order.
 
     Columns: stream, src, dst (sender and receiver, object), service, service_port, `upload` (a request),
     start, end (times), bytes, `followed` (something else was said on its connection after it).
@@ -49,7 +49,8 @@ def large_messages(case: Case, *, least_bytes: int) -> pd.DataFrame:
         | {"start": asked["response_start"], "end": asked["response_end"], "bytes": asked["response_bytes"]}
     )
     both = pd.concat([up, down], ignore_index=True)
-    return both[both["bytes"] >= least_bytes]
+    seconds = (both["end"] - both["start"]).dt.total_seconds()
+    return both[(both["bytes"] >= least_bytes) & (seconds >= least_seconds)]
 
 
 def silences(case: Case, messages: pd.DataFrame, *, silent_ms: float, rtt_factor: float) -> pd.DataFrame:
@@ -90,8 +91,8 @@ def _measured(replay: Replay, flow: int, message: Any, *, silent_ms: float, rtt_
     )
     span = (found.time[mine] >= message.start.value) & (found.time[mine] <= message.end.value)
     fresh = mine[span & cover.carries[mine] & (found.payload[mine] > 0) & (cover.fresh[mine] > 0)]
-    events = replay.events[(replay.events >= here[0]) & (replay.events <= here[-1])]
-    again = np.union1d(events, mine[cover.fills[mine]])
+    events = slice(*np.searchsorted(replay.events, (here[0], here[-1] + 1)).tolist())
+    again = np.union1d(replay.events[events], mine[cover.fills[mine]])
     round_trip = int(replay.handshakes.round_trip[flow])
     since, idle = _idle(replay, fresh, theirs, again)
     begin, end = since + round_trip, found.time[fresh[1:]]

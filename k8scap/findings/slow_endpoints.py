@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from k8scap.findings.groups import finder
-from k8scap.findings.intervals import spells
+from k8scap.findings.intervals import times_apart
 from k8scap.findings.slow_server import (
     MIN_SLOW,
     POLLER_MS,
@@ -61,7 +61,7 @@ def _is_often_slow(group: pd.DataFrame) -> bool:
     slow = group[group["slow"]]
     if len(slow) < max(MIN_SLOW, ENDPOINT_SHARE * len(group)):
         return False
-    return spells(slow["wait_start"], slow["wait_end"]) >= MIN_SLOW
+    return times_apart(slow["wait_start"], slow["wait_end"]) >= MIN_SLOW
 
 
 def _chance(slow: int, total: int, share: float) -> float:
@@ -100,7 +100,7 @@ def _is_poller(mine: pd.DataFrame, rows: pd.DataFrame) -> bool:
     begin, end = mine["wait_start"].min(), mine["wait_end"].max()
     between = rows["stream"].isin(mine["stream"]) & (rows["exchange"] >= 0)
     between &= (rows["wait_start"] >= begin) & (rows["wait_end"] <= end)
-    if spells(mine["wait_start"], mine["wait_end"]) < len(mine) or between.sum() > len(mine):
+    if times_apart(mine["wait_start"], mine["wait_end"]) < len(mine) or between.sum() > len(mine):
         return False
     seconds = (mine["wait_end"] - mine["wait_start"]).dt.total_seconds().sum()
     return bool(seconds >= WAITING_SHARE * (end - begin).total_seconds())

@@ -50,7 +50,7 @@ def slow_sender(case: Case) -> list[Finding]:
     if not answered:
         reason = one_direction(case) or "no TCP conversation with a request and its answer was captured"
         return [not_judged(RULE, case, reason=reason, thresholds=THRESHOLDS)]
-    large = large_messages(case, least_bytes=_LEAST_BYTES)
+    large = large_messages(case, least_bytes=_LEAST_BYTES, least_seconds=MIN_SECONDS)
     rows = silences(case, large, silent_ms=SILENT_MS, rtt_factor=RTT_FACTOR)
     if rows.empty and len(large):
         reason = (
@@ -61,8 +61,8 @@ def slow_sender(case: Case) -> list[Finding]:
     if slow.empty:
         kilobytes = _LEAST_BYTES // 1000
         title = (
-            f"of {2 * answered:,} requests and answers {len(rows):,} are {kilobytes} kB or more, and none of "
-            "these was interrupted by its sender's silence for most of its time"
+            f"of {2 * answered:,} requests and answers {len(rows):,} are {kilobytes} kB or more and took "
+            f"{MIN_SECONDS:g} s or more; none of these was interrupted by its sender for most of its time"
         )
         return [ruled_out(RULE, case, title=title, total=len(rows), thresholds=THRESHOLDS)]
     groups, rest = largest(slow, _SENDER)

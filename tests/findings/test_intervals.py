@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8scap.findings.intervals import union_seconds
+from k8scap.findings.intervals import times_apart, union_seconds
 
 
 def times(*seconds: float | None) -> pd.Series:
@@ -39,3 +39,11 @@ def test_a_union_is_what_its_instants_say(intervals: list[tuple[int, int]]) -> N
     seconds = {second for start, end in intervals for second in range(start, end)}
     starts, ends = times(*(start for start, _ in intervals)), times(*(end for _, end in intervals))
     assert union_seconds(starts, ends) == pytest.approx(len(seconds))
+
+
+def test_how_many_of_them_are_apart() -> None:
+    chain = [(0, 3), (2, 5), (4, 7), (6, 9)]  # without a gap, and yet no moment is in all
+    pause = [(0, 9), (1, 9), (2, 8), (3, 8)]
+    for intervals, expected in ((chain, 2), (pause, 1), ([(0, 1), (2, 3), (4, 5)], 3), ([], 0)):
+        starts, ends = (pd.to_datetime([i[end] for i in intervals], unit="s", utc=True) for end in (0, 1))
+        assert times_apart(pd.Series(starts), pd.Series(ends)) == expected

@@ -95,6 +95,15 @@ def test_where_one_path_is_slow_and_so_is_the_server_now_and_then(wire: Wire) ->
     assert loud(wire.findings()) == ["slow-server"]
 
 
+def test_a_slow_path_of_which_some_request_always_waits(wire: Wire) -> None:
+    for n in range(6):
+        asked = [("/search/1", 0.4), *[(f"/orders/{m}", 0.004) for m in range(3)]] * 3
+        web(wire, asked, start=n * 0.15, gap=0.002)
+    findings = wire.findings()
+    assert loud(findings) == ["slow-endpoint"]
+    assert [(f.affected, f.total) for f in told(findings, "slow-endpoint")] == [(18, 18)]
+
+
 def test_one_pause_of_the_server_is_no_slow_path(wire: Wire) -> None:
     web(wire, [(f"/orders/{n}", 0.004) for n in range(40)])
     for n in range(5):
