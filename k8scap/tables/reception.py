@@ -31,7 +31,6 @@ def said(replay: Replay, late: Ints) -> Bools:
     It has acknowledged them, or reported them (SACK, RFC 2018), when they are sent or so soon after that
     only an earlier copy can have come (as RFC 8985, 6.2 has it); or it reports them as received twice.
     """
-
     found = replay.segments
     if not len(late):
         return late > 0
