@@ -82,7 +82,9 @@ def judged_anew(key: tuple[str, int], directory: Path) -> Run:
 
     scenario, seed = key
     try:
-        return said(load(directory / f"{scenario}-{seed}" / f"{scenario}.pcap"), scenario, seed)
+        folder = directory / f"{scenario}-{seed}"
+        alone, client = folder / f"{scenario}.pcap", folder / f"{scenario}.client.pcap"
+        return said(load(alone if alone.exists() else client), scenario, seed)
     except Exception as error:  # noqa: BLE001 - one capture that breaks a rule must be told, not end all
         return {"scenario": scenario, "seed": seed, "error": f"{type(error).__name__}: {error}"}
 
