@@ -140,17 +140,16 @@ def provoked(segments: Segments, event: Ints) -> Bools:
     if not len(event):
         return np.zeros(0, dtype=bool)
     patience = np.maximum(segments.handshakes.round_trip, 0) * 3 // 2 + PROMPT
-    acknowledged = segments.acknowledged
-    silent = segments.time - segments.heard(segments.time)
-    prompt = (silent <= patience[segments.flow]) & (acknowledged <= segments.seq)
-    beyond = segments.heard(segments.highest(segments.sack_right)) > segments.end
-    duplicates = segments.heard(segments.duplicate_acks, 0) >= DUPLICATE_ACKS
-    reported = (prompt & (beyond | duplicates))[event]
-    reached = segments.reached[event]
+    acknowledged, reached = segments.acknowledged[event], segments.reached[event]
+    silent = segments.time[event] - segments.heard(segments.time, by=event)
+    prompt = (silent <= patience[segments.flow[event]]) & (acknowledged <= segments.seq[event])
+    beyond = segments.heard(segments.highest(segments.sack_right), by=event) > segments.end[event]
+    duplicates = segments.heard(segments.duplicate_acks, 0, by=event) >= DUPLICATE_ACKS
+    reported = prompt & (beyond | duplicates)
     answers = reported.copy()
     recovery: dict[int, int] = {}
     for place, side in enumerate(segments.side[event].tolist()):
-        partial = prompt[event[place]] and acknowledged[event[place]] < recovery.get(side, LOWEST)
+        partial = prompt[place] and acknowledged[place] < recovery.get(side, LOWEST)
         answers[place] = reported[place] or partial
         if not answers[place]:
             recovery.pop(side, None)
@@ -165,8 +164,8 @@ def pointed_at(segments: Segments, event: Ints) -> Bools:
     Senders also repeat what nothing points at, by the time at which it was sent (RFC 8985, 6.2): where that
     is measured against a copy that was not needed, neither was the repeat.
     """
-    beyond = segments.heard(segments.highest(segments.sack_right)) > segments.end
-    answer: Bools = (beyond | (segments.acknowledged >= segments.seq))[event]
+    beyond = segments.heard(segments.highest(segments.sack_right), by=event) > segments.end[event]
+    answer: Bools = beyond | (segments.acknowledged[event] >= segments.seq[event])
     return answer
 
 

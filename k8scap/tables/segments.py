@@ -110,11 +110,12 @@ class Segments:
         others(self.side, last)
         return last
 
-    def heard(self, values: Ints, absent: int = LOWEST) -> Ints:
-        """A running value of the other side's, as it stood when each segment was captured."""
+    def heard(self, values: Ints, absent: int = LOWEST, *, by: Ints | None = None) -> Ints:
+        """A running value of the other side's, as it stood when each segment (or each of `by`) was captured."""
         import numpy as np
 
-        return np.where(self.other >= 0, values[self.other], absent) if len(self) else values
+        other = self.other if by is None else self.other[by]
+        return np.where(other >= 0, values[other], absent) if len(self) else values
 
     def highest(self, values: Ints, *, before: bool = False) -> Ints:
         """The highest value so far on each side (LOWEST is none); `before`: without the segment's own."""
