@@ -111,7 +111,7 @@ class Segments:
         return last
 
     def heard(self, values: Ints, absent: int = LOWEST, *, by: Ints | None = None) -> Ints:
-        """A running value of the other side's, as it stood when each segment (or each of `by`) was captured."""
+        """A running value of the other side's, as it stood when each segment (of `by`) was captured."""
         import numpy as np
 
         other = self.other if by is None else self.other[by]
