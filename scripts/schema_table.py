@@ -1,18 +1,19 @@
-"""Write docs/schema.md from k8scap/schema.py, the single source.
+"""Write docs/schema.md from k8scap/schema.py and docs/tables.md from k8scap/tables, the single sources.
 
-With --check, say whether the file is up to date (exit 1 where it is not).
+With --check, say whether the files are up to date (exit 1 where one is not).
 """
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from k8scap.parser.where.fields import FIELDS
 from k8scap.schema import CHECKSUM_PREFERENCES, PACKETS, REFERENCE_PREFERENCES, Column
 from k8scap.tables.naming import DETAIL_COLUMNS, NAME_COLUMNS
 
-PAGE = Path(__file__).parent.parent / "docs" / "schema.md"
+DOCS = Path(__file__).parent.parent / "docs"
 HEAD = """# The packets table
 
 `cap.packets` is a pandas DataFrame, one row a frame, indexed by `number`. Where a frame has several headers
@@ -44,6 +45,30 @@ whole capture.
 
 {fields}.
 """
+DERIVED = {
+    "cap.conversations": "conversations",
+    "cap.round_trips": "round_trips",
+    "cap.retransmissions": "retransmissions",
+    "cap.losses": "loss",
+    "cap.reorderings": "reorderings",
+    "cap.duplicates": "duplicates",
+    "cap.dialogues": "dialogues",
+    "cap.exchanges": "exchanges",
+    "cap.hops": "sidecar",
+    "cap.requests": "requests",
+    "cap.lookups": "lookups",
+    "cap.protocols": "protocols",
+    'cap.throughput("100ms")': "throughput",
+    "k8scap.compare(before, after)": "changes",
+    "k8scap.compare(cap, by=…)": "outliers",
+}
+TABLES = """# The derived tables
+
+Each is a pandas DataFrame of exactly these columns, made from [the packets table](schema.md) when it is first
+asked for. A capture's own tables also have who the addresses were: {names} behind `src` and `dst`, and
+where any name knows one, {details} behind all other columns ([names](names.md)). The docstrings of the
+modules under `k8scap/tables` say what each is, by which definition.
+"""
 
 
 def page() -> str:
@@ -59,6 +84,24 @@ def page() -> str:
     return head + table + said + FILTERS.format(fields=", ".join(f"`{name}`" for name in sorted(FIELDS)))
 
 
+def tables_page() -> str:
+    """The whole of docs/tables.md."""
+    names, details = (
+        ", ".join(f"`{column.name}`" for column in columns) for columns in (NAME_COLUMNS, DETAIL_COLUMNS)
+    )
+    parts = [TABLES.format(names=names, details=details)]
+    for said, module in DERIVED.items():
+        columns = import_module(f"k8scap.tables.{module}").COLUMNS
+        head = "| column | dtype | unit | absent | meaning |\n| --- | --- | --- | --- | --- |\n"
+        parts.append(f"\n## `{said}`\n\n{head}" + "".join(_derived(column) for column in columns))
+    return "".join(parts)
+
+
+def _derived(column: Column) -> str:
+    name, dtype, unit, absent, _, meaning = _cells(column)
+    return f"| {name} | {dtype} | {unit} | {absent} | {meaning} |\n"
+
+
 def _preferences(preferences: dict[str, str]) -> str:
     return ", ".join(f"`{name}:{value}`" for name, value in preferences.items())
 
@@ -70,17 +113,15 @@ def _cells(column: Column) -> tuple[str, ...]:
 
 
 def main() -> int:
-    if "--check" not in sys.argv:
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(page(), encoding="utf-8")
-        return 0
-    current = PAGE.exists() and PAGE.read_text(encoding="utf-8") == page()
-    print(
-        "docs/schema.md is up to date."
-        if current
-        else "docs/schema.md is old: python scripts/schema_table.py"
-    )
-    return 0 if current else 1
+    old = []
+    for name, text in (("schema.md", page()), ("tables.md", tables_page())):
+        path = DOCS / name
+        if "--check" not in sys.argv:
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            old.append(f"docs/{name}")
+    print(f"{' and '.join(old)} is old: python scripts/schema_table.py" if old else "All is up to date.")
+    return int(bool(old))
 
 
 if __name__ == "__main__":
