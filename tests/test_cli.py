@@ -31,6 +31,13 @@ def handshake(tmp_path):
     return path
 
 
+def test_python_runs_it_as_a_module_too(handshake):
+    argv = [sys.executable, "-m", "k8scap", "conversations", str(handshake), "--format", "csv"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout == k8scap(*argv[3:]).stdout
+    assert "198.18.0.1" in done.stdout
+
+
 def test_help_names_each_command_and_exit_code():
     done = k8scap("--help")
     assert done.returncode == 0
