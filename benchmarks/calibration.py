@@ -59,8 +59,9 @@ def draw(told: Told, path: Path) -> None:
     above = [max(0.0, high - s) for s, high in zip(shares, highs, strict=True)]
     axes.errorbar(means, shares, yerr=[below, above], marker="o", capsize=3, label="findings, 95 % interval")
     for count, mean, share in zip(counts, means, shares, strict=True):
-        axes.annotate(f"{count}", (mean, share), textcoords="offset points", xytext=(-12, 6))
-    axes.set(xlabel="confidence", ylabel="share that was right", xlim=(0, 1.02), ylim=(0, 1.05))
+        axes.annotate(f"{count:,}", (mean, share), textcoords="offset points", xytext=(0, 7), ha="center")
+    lowest = min((*means, *lows), default=0.0) - 0.1
+    axes.set(xlabel="confidence", ylabel="share that was right", xlim=(lowest, 1.01), ylim=(lowest, 1.03))
     axes.legend(loc="lower right")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
