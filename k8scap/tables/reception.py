@@ -175,6 +175,7 @@ def _selectively(replay: Replay, late: Ints, soonest: Ints) -> Bools:
     if not len(reports):
         return answer
     sides, times = found.side[reports], found.time[reports]
+    left, right = found.sack_left[reports], found.sack_right[reports]
     asked = np.flatnonzero(replay.coverage.repeats[late])
     low = np.searchsorted(sides, found.side[late[asked]] ^ 1, "left")
     high = np.searchsorted(sides, found.side[late[asked]] ^ 1, "right")
@@ -182,7 +183,7 @@ def _selectively(replay: Replay, late: Ints, soonest: Ints) -> Bools:
         index = late[place]
         before = first + int(np.searchsorted(reports[first:last], index))
         until = before + int(np.searchsorted(times[before:last], soonest[place]))
-        near = reports[max(first, before - REPORTS) : until]
-        whole = (found.sack_left[near] <= found.seq[index]) & (found.sack_right[near] >= found.end[index])
+        near = slice(max(first, before - REPORTS), until)
+        whole = (left[near] <= found.seq[index]) & (right[near] >= found.end[index])
         answer[place] = bool(whole.any())
     return answer
