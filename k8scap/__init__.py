@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from k8scap import errors, lab, plot
     from k8scap.analysis import Capture, diagnose, load
+    from k8scap.browser import browse
     from k8scap.comparison import Comparison, compare
     from k8scap.correlation import correlate
     from k8scap.html_report import report
@@ -21,6 +22,7 @@ __all__ = [
     "Comparison",
     "Finding",
     "LiveCapture",
+    "browse",
     "capture",
     "compare",
     "correlate",
@@ -37,6 +39,7 @@ __all__ = [
 
 _MODULES = {
     "analysis": ("Capture", "diagnose", "load"),
+    "browser": ("browse",),
     "comparison": ("Comparison", "compare"),
     "correlation": ("correlate",),
     "html_report": ("report",),

@@ -7,7 +7,19 @@ import pytest
 
 import k8scap
 
-HEAVY = {"pandas", "numpy", "matplotlib", "docker", "kubernetes", "pyshark", "jinja2", "tqdm", "asyncio"}
+HEAVY = {
+    "pandas",
+    "numpy",
+    "matplotlib",
+    "docker",
+    "kubernetes",
+    "pyshark",
+    "jinja2",
+    "tqdm",
+    "asyncio",
+    "anywidget",
+    "traitlets",
+}
 
 
 def test_the_public_names_are_exactly_these():
@@ -16,6 +28,7 @@ def test_the_public_names_are_exactly_these():
         "Comparison",
         "Finding",
         "LiveCapture",
+        "browse",
         "capture",
         "compare",
         "correlate",

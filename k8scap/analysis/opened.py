@@ -49,6 +49,16 @@ class Opened:
         return self._told.over(Names(self._learnt.entries)) if self._learnt else self._told
 
     @property
+    def sources(self) -> tuple[Source, ...]:
+        """What can be read of each point, as `points` has them."""
+        return self._sources
+
+    @property
+    def selection(self) -> Selection:
+        """What of the recordings was asked for."""
+        return self._selection
+
+    @property
     def recordings(self) -> tuple[Recording, ...]:
         return tuple(source.recording for source in self._sources)
 
@@ -118,7 +128,7 @@ class Opened:
         """
         from k8scap.parser.reference.dissect import read_packet
 
-        return read_packet(self._source(point), number, decode_as=self._selection.decode_as)
+        return read_packet(self.source(point), number, decode_as=self._selection.decode_as)
 
     def _fields(self, source: Source, names: Sequence[str], where: str) -> pd.DataFrame:
         from k8scap.parser.reference.dissect import read_fields
@@ -126,7 +136,8 @@ class Opened:
         chosen = both(self._selection.display_filter, where)
         return read_fields(source, names, where=chosen, decode_as=self._selection.decode_as)
 
-    def _source(self, point: str | None) -> Source:
+    def source(self, point: str | None = None) -> Source:
+        """The point's files, for reading; of the only point where none is named. Raises UsageError."""
         if point is None and len(self._sources) == 1:
             return self._sources[0]
         for source in self._sources:

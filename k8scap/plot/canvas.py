@@ -51,6 +51,17 @@ def detached_axes(*, height: float = SIZE[1]) -> Axes:
     return axes
 
 
+def svg(ax: Axes) -> bytes:
+    """The picture that an Axes is in, as SVG."""
+    from io import BytesIO
+
+    figure = ax.get_figure(root=True)
+    drawn = BytesIO()
+    if figure is not None:
+        figure.savefig(drawn, format="svg")
+    return drawn.getvalue()
+
+
 def table_of(data: Any, name: str) -> pd.DataFrame:
     """The table itself, or that of the capture under `name`."""
     import pandas as pd

@@ -143,14 +143,26 @@ class Notebook:
 
     def run(self, number: int, source: str | None = None, *, wait: bool = True) -> None:
         """Run one cell, with another text where one is given."""
-        editor = self.cell(number).locator(".cm-content")
-        editor.click()
-        if source is not None:
-            self.page.keyboard.press("Control+a")
-            self.page.keyboard.insert_text(source)
-        self.page.keyboard.press("Control+Enter")
+        prompt = self.cell(number).locator(".jp-InputPrompt")
+        before = prompt.inner_text()
+        for _ in range(5):  # JupyterLab does not hear the first keys that follow a page's loading
+            self.cell(number).locator(".cm-content").click()
+            if source is not None:
+                self.page.keyboard.press("Control+a")
+                self.page.keyboard.insert_text(source)
+            self.page.keyboard.press("Control+Enter")
+            if self._changes(prompt, before):
+                break
         if wait:
             self.wait(number)
+
+    def _changes(self, prompt: Locator, before: str, *, seconds: float = 3) -> bool:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if prompt.inner_text() != before:
+                return True
+            self.page.wait_for_timeout(20)
+        return False
 
     def wait(self, number: int | None = None, *, seconds: float = _CELL_SECONDS) -> None:
         """Until the cell, or every cell, has run; a cell that runs or waits shows a star."""
