@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -89,9 +90,14 @@ class Answers:
                 verdict, message = "bad", error.message
         self._send({"tell": "checked", "text": text, "verdict": verdict, "message": message})
 
-    def tell_cell(self, row: dict[str, Any], name: str) -> None:
-        """What the menu on a cell offers: the filters that it stands for."""
+    def tell_cell(self, row: dict[str, Any], name: str, said: str) -> None:
+        """What the menu on a cell offers: the filters that it stands for.
+
+        `said` is the protocol that the list shows, by tshark's word; "" where it is the table's.
+        """
         named = {"Value": columns.cell_filter(name, row)}
+        if name == "protocol" and re.fullmatch(r"[A-Za-z0-9]+", spoken := said.partition("v")[0]):
+            named["Value"] = spoken.lower()  # TLSv1.3 is tls
         stream, protocol = row.get("stream"), str(row.get("protocol")).lower()
         if isinstance(stream, int | np.integer) and protocol in {"tcp", "udp"}:
             named["Conversation"] = f"{protocol}.stream == {stream}"

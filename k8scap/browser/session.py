@@ -227,7 +227,7 @@ class Session:
     def _cell(self, asked: Asked) -> None:
         position = self._position(asked)
         if position is not None:
-            self._answers.tell_cell(self.view.row(position), str(asked["name"]))
+            self._answers.tell_cell(self.view.row(position), str(asked["name"]), str(asked["said"]))
 
     def _mark(self, asked: Asked) -> None:
         position, note = self._position(asked), asked["note"]

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Self
 import nbformat
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from playwright.sync_api import Locator, Page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,26 +137,36 @@ class Notebook:
         return self.cell(number).locator(".jp-Cell-outputArea")
 
     def run_all(self, *, wait: bool = True) -> None:
-        self.cell(0).locator(".cm-content, .jp-RenderedMarkdown").first.click()
-        self.page.locator(".lm-MenuBar-item", has_text="Run").click()
-        self.page.locator(".lm-Menu-item", has_text="Run All Cells").first.click()
+        self._insist(self.page.locator(".jp-InputPrompt").first, self._choose_run_all)
         if wait:
             self.wait()
 
+    def _choose_run_all(self) -> None:
+        self.cell(0).locator(".cm-content, .jp-RenderedMarkdown").first.click()
+        self.page.locator(".lm-MenuBar-item", has_text="Run").click()
+        self.page.locator(".lm-Menu-item", has_text="Run All Cells").first.click()
+
     def run(self, number: int, source: str | None = None, *, wait: bool = True) -> None:
         """Run one cell, with another text where one is given."""
-        prompt = self.cell(number).locator(".jp-InputPrompt")
-        before = prompt.inner_text()
-        for _ in range(5):  # JupyterLab does not hear the first keys that follow a page's loading
+
+        def press() -> None:
             self.cell(number).locator(".cm-content").click()
             if source is not None:
                 self.page.keyboard.press("Control+a")
                 self.page.keyboard.insert_text(source)
             self.page.keyboard.press("Control+Enter")
-            if self._changes(prompt, before):
-                break
+
+        self._insist(self.cell(number).locator(".jp-InputPrompt"), press)
         if wait:
             self.wait(number)
+
+    def _insist(self, prompt: Locator, action: Callable[[], None]) -> None:
+        """Until the prompt shows that it was heard: JupyterLab is deaf for a while after a page's loading."""
+        before = prompt.inner_text()
+        for _ in range(8):
+            action()
+            if self._changes(prompt, before):
+                return
 
     def _changes(self, prompt: Locator, before: str, *, seconds: float = 3) -> bool:
         deadline = time.monotonic() + seconds

@@ -48,7 +48,7 @@ export class Conversation {
     this.told = told;
     if (told.what === "payload") this.body.replaceChildren(...this.pieces(told));
     else if (!told.picture) this.say(told.why);
-    else this.body.replaceChildren(element("img", { alt: told.what, src: `data:image/svg+xml;base64,${told.picture}` }));
+    else this.body.replaceChildren(element("img", { class: `k8-${told.what}`, alt: told.what, src: `data:image/svg+xml;base64,${told.picture}` }));
   }
 
   say(text) {

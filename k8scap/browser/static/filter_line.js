@@ -17,6 +17,7 @@ export class FilterLine {
     });
     this.apply = element("button", { title: "Apply (Enter)", onclick: () => this.go() }, "Apply");
     this.clear = element("button", { title: "Show all packets", onclick: () => this.set("") }, "Clear");
+    this.help = element("button", { title: "Keys and colours", onclick: (event) => on.help(event) }, "?");
     this.count = element("span", { class: "k8-count", "aria-live": "polite" });
     this.bar = element("progress", { class: "k8-progress", max: 1, hidden: true });
     this.halt = element("button", { hidden: true, onclick: () => on.stop() }, "Stop");
@@ -24,7 +25,7 @@ export class FilterLine {
     this.list = element("div", { class: "k8-completions", hidden: true });
     const field = element("div", { class: "k8-field" }, this.input, this.list);
     this.line = element("div", { class: "k8-bar" },
-      field, this.apply, this.clear, this.bar, this.halt, this.count);
+      field, this.apply, this.clear, this.bar, this.halt, this.count, this.help);
     this.node = element("div", {}, this.line, this.error);
     this.check = later(250, () => this.on.check(this.input.value));
   }
@@ -54,7 +55,8 @@ export class FilterLine {
     this.verdict(told.filter ? "table" : "");
     const marks = told.marks ? `, ${counted(told.marks)} marked` : "";
     const of = told.filter ? ` of ${counted(told.total)}` : "";
-    this.count.textContent = `${counted(told.shown)}${of} packets${marks}`;
+    this.shown = `${counted(told.shown)}${of} packets${marks}`;
+    this.count.textContent = this.shown;
   }
 
   progress(part) {
@@ -67,6 +69,7 @@ export class FilterLine {
   refuse(message) {
     this.bar.hidden = this.halt.hidden = true;
     this.verdict("bad");
+    this.count.textContent = this.shown;
     this.error.textContent = message;
     this.error.hidden = false;
   }

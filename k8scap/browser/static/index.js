@@ -9,6 +9,19 @@ import { Menu, ask } from "./menus.js";
 import { PacketList } from "./packet_list.js";
 import { Rows } from "./rows.js";
 
+const HELP = [
+  "Arrow keys, Page Up and Down, Home, End: move; with Shift: select several",
+  "Ctrl+/: the filter line; Enter applies it, Esc goes back to the list",
+  "F or Ctrl+Alt+Shift+T: follow the conversation; Esc: back to the frame",
+  "Ctrl+. and Ctrl+,: the conversation's next and previous packet",
+  "Ctrl+M: mark; Ctrl+Alt+C: note; Ctrl+Shift+N and B: next and previous mark",
+  "Ctrl+G: go to a packet; right click: filters, columns, marks",
+  null,
+  "Orange: lost and sent again; pale orange: repeated or overtaken, nothing lost",
+  "Red: reset; violet: closed or full window; yellow: ICMP error",
+  "Grey: a gap in the capture; pale grey: a connection opens or closes",
+];
+
 class Page {
   constructor(model) {
     this.model = model;
@@ -32,6 +45,7 @@ class Page {
       check: (text) => this.send({ ask: "check", text }),
       stop: () => this.send({ ask: "stop" }),
       leave: () => this.list.scroller.focus(),
+      help: (event) => this.menu.open(event, HELP.map((line) => (line ? [line, null] : null))),
     });
     this.conversation = new Conversation({
       ask: (row, what) => this.send({ ask: "follow", view: this.rows.view, row, what }),
@@ -45,7 +59,8 @@ class Page {
     this.splitter = element("div", { class: "k8-splitter", onmousedown: (event) => this.split(event) });
     this.status = element("div", { class: "k8-status", "aria-live": "polite" });
     this.node = element("div", {
-      class: "k8scap-browser", "data-lm-suppress-shortcuts": "true", onkeydown: (event) => this.key(event),
+      class: "k8scap-browser", "data-lm-suppress-shortcuts": "true",
+      "data-jp-suppress-context-menu": "true", onkeydown: (event) => this.key(event),
     }, this.filter.node, this.findings, this.list.node, this.splitter, this.lower, this.status);
     this.menu = new Menu(this.node);
     this.node.style.height = `${model.get("height")}px`;
@@ -237,7 +252,8 @@ class Page {
 
   rowMenu(event, row, name) {
     this.pending = { event, row };
-    this.send({ ask: "cell", view: this.rows.view, row, name });
+    const said = this.rows.told.get(row);
+    this.send({ ask: "cell", view: this.rows.view, row, name, said: said ? said[0] : "" });
   }
 
   cellMenu(filters) {
