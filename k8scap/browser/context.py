@@ -16,13 +16,15 @@ BEFORE = 2_000
 BEFORE_BYTES = 4 << 20
 AFTER = 64
 """Frames behind it: where an answer, or the rest of a message, may stand."""
+LAST = 8
+"""Frames from a conversation's end: whether it was closed."""
 
 
 def context(packets: pd.DataFrame, position: int) -> npt.NDArray[np.int64]:
     """Numbers (rising) of the frames of the same point to dissect with the one at `position`, it among them.
 
-    Its conversation's first ones, those before it (as far as 2,000 frames and 4 MiB go) and some behind it;
-    of a fragment its datagram's other fragments; else the frame alone.
+    Its conversation's first and last ones, those before it (as far as 2,000 frames and 4 MiB go) and some
+    behind it; of a fragment its datagram's other fragments; else the frame alone.
     """
     of_it = companions(packets, position)
     numbers = packets.index.to_numpy()
@@ -30,7 +32,8 @@ def context(packets: pd.DataFrame, position: int) -> npt.NDArray[np.int64]:
     sizes = packets["captured_length"].to_numpy()[of_it[:place][::-1]].astype(np.int64)
     fitting = int(np.searchsorted(np.cumsum(sizes), BEFORE_BYTES, side="right"))
     begin = place - min(fitting, BEFORE)
-    chosen = np.concatenate([of_it[: min(FIRST, begin)], of_it[begin : place + 1 + AFTER]])
+    around = of_it[begin : place + 1 + AFTER]
+    chosen = np.concatenate([of_it[: min(FIRST, begin)], around, of_it[-LAST:]])
     return np.unique(numbers[chosen]).astype(np.int64)
 
 

@@ -26,6 +26,8 @@ MOST_NODES = 20_000
 MOST_BYTES = 1 << 20
 _LONGEST_TEXT = 4_000
 _DEEPEST = 60
+_LEFT_OUT = frozenset({"geninfo", "frame.time_delta_displayed"})
+"""What is of PDML itself, and of the frames that one tshark was asked to show."""
 _REASSEMBLY = {"ip.defragment": "TRUE", "ipv6.defragment": "TRUE"}
 _HEX = re.compile(r"^([0-9a-f]{4,8})  ((?:[0-9a-f]{2} ){0,15}[0-9a-f]{2})(?:\s|$)")
 _SOURCE = re.compile(r"^(.{1,200}) \((\d+) bytes?\):$")
@@ -162,7 +164,7 @@ class _Reader:
         found = []
         for child in element:
             name = child.get("name") or ""
-            if name == "geninfo" or child.get("hide") == "yes" or self._left <= 0 or depth > _DEEPEST:
+            if name in _LEFT_OUT or child.get("hide") == "yes" or self._left <= 0 or depth > _DEEPEST:
                 continue
             self._left -= 1
             found.append(self._node(child, name, depth))

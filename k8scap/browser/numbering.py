@@ -50,7 +50,7 @@ class Numbering:
             return str(self.number)
         if name in _STREAMS and self.stream >= 0:
             return str(self.stream)
-        if name in {"frame.time_delta", "frame.time_delta_displayed"}:
+        if name == "frame.time_delta":
             return f"{self.delta:.9f}"
         return f"{self.relative:.9f}" if name == "frame.time_relative" else None
 
