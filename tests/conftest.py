@@ -30,6 +30,22 @@ RUN = secrets.token_hex(3)
 """Part of every name that this run of the tests gives out, so that two runs do not meet."""
 
 
+# ---- which tests run beside others ----
+
+ALONE = {"browser", "lab", "live"}
+"""Folders of tests that measure time, or share a kernel, an engine, a cluster or a browser."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark those that run alone, and begin with the longest: no worker waits for another in the end."""
+    for item in items:
+        where = item.path.relative_to(Path(__file__).parent).parts[:-1]
+        if ALONE.intersection(where) or item.get_closest_marker("root") or item.get_closest_marker("docker"):
+            item.add_marker("alone")
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
+
+
 # ---- network namespaces ----
 
 

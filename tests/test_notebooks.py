@@ -9,6 +9,7 @@ import nbformat
 import papermill
 import pytest
 
+pytestmark = pytest.mark.alone  # it runs two notebooks at a time by itself
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 ANSWERS = {

@@ -116,6 +116,7 @@ def test_what_this_engine_cannot_read_goes_to_the_other_with_a_note(tmp_path):
     assert any("link type 105" in note for note in cap.quality.notes)
 
 
+@pytest.mark.longest
 def test_without_a_cache_folder_things_work():
     """Slower to start, and said, once: HOME may be read-only, as in many containers."""
     code = f"import k8scap; print([len(k8scap.load({str(VERDICTS)!r}).packets) for _ in range(3)])"
@@ -136,13 +137,14 @@ def test_a_second_process_starts_from_the_cache():
     assert (done.stdout, done.stderr) == ("38\n", "")
 
 
-def test_twenty_thousand_broken_packets_do_no_harm():
-    """With Numba's bounds checks on, and twice: `benchmarks/fuzz_engine.py` says how."""
-    argv = [sys.executable, "benchmarks/fuzz_engine.py", "--packets", "20000", "--files", "500"]
+@pytest.mark.longest
+def test_ten_thousand_broken_packets_do_no_harm():
+    """With Numba's bounds checks on, and twice: `benchmarks/fuzz_engine.py` says how, and tries a million."""
+    argv = [sys.executable, "benchmarks/fuzz_engine.py", "--packets", "10000", "--files", "500"]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     packets, files = re.match(
         r"([\d,]+) packets, ([\d,]+) files, bounds checked, nothing wrong", done.stdout
     ).groups()
-    assert int(packets.replace(",", "")) >= 20_000
+    assert int(packets.replace(",", "")) >= 10_000
     assert int(files.replace(",", "")) >= 500
