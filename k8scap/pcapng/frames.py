@@ -35,7 +35,8 @@ class PointFrames:
     `numbers` are the frames' (from 1, over all `files`; None: all). `interface` is the name of one that the
     file does not name. `comments` are those to add, by number. `secrets`, `names` and `foreign_comments` say
     whether the files' own decryption secrets, names and comments go along; `keep` how much of a frame does
-    (None: all). `named` are (packed) addresses whose names the files shall not tell.
+    (None: all). `named` are (packed) addresses whose names the files shall not tell, `interfaces` the only
+    interfaces whose names they may (None: all).
     """
 
     point: str
@@ -48,6 +49,7 @@ class PointFrames:
     foreign_comments: bool = True
     named: frozenset[bytes] = frozenset()
     keep: Keep | None = None
+    interfaces: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ def _chosen(wanted: np.ndarray | None, before: int, until: int) -> np.ndarray:
 
 
 def _interface(interface: Interface, what: PointFrames) -> bytes:
-    name = interface.name or what.interface or what.point
+    told = interface.name if what.interfaces is None or interface.name in what.interfaces else ""
+    name = told or what.interface or what.point
     return blocks.interface(interface.link_type, interface.snaplen, name=name, description=what.point)
 
 
