@@ -30,7 +30,8 @@ def private_file(path: Path) -> Iterator[IO[bytes]]:
         raise UsageError(f"There is no folder {path.parent}.", next_step=f"mkdir -p {path.parent}")
     draft = path.with_name(f".{path.name}.new")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        draft.unlink(missing_ok=True)  # whatever stands there, with whatever rights, is not written to
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             yield file
         draft.replace(path)

@@ -73,8 +73,19 @@ def _install(arguments: argparse.Namespace) -> int:
 
 def _written(cap: Capture, path: Path, arguments: argparse.Namespace) -> Path:
     return cap.to_pcapng(
-        path, findings=() if arguments.no_findings else None, secrets=not arguments.no_secrets
+        path,
+        findings=() if arguments.no_findings else None,
+        comments=_marks(cap),
+        secrets=not arguments.no_secrets,
     )
+
+
+def _marks(cap: Capture) -> dict[tuple[str, int], str]:
+    """What was marked and noted in the packet browser."""
+    from k8scap.browser.marks import Marks
+
+    marks = Marks(cap.recordings, cap.points)
+    return {key: marks.note(key) or "marked" for key in marks}
 
 
 def _open(path: Path) -> int:

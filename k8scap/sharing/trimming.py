@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 _TARGET = ("text", "kind", "name", "namespace")
 _DATAPLANE = ("cni", "kube_proxy", "kube_proxy_replacement", "socket_load_balancing", "ambient_mesh")
 _LIMITS = ("seconds", "packets", "size", "snaplen")
+_COUNTERS = frozenset(
+    {
+        *("Ip", "IpExt", "Icmp", "IcmpMsg", "Tcp", "TcpExt", "MPTcpExt", "Udp", "UdpLite", "snmp6"),
+        *("sockets", "sockstat", "conntrack", "cpu"),
+    }
+)
+_DEVICE = "dev"
 _FILTER_WORDS = frozenset(
     {
         *("tcp", "udp", "icmp", "icmp6", "ip", "ip6", "arp", "and", "or", "not"),
@@ -33,7 +40,7 @@ def trimmed(
     records: int,
     names: Iterable[NameEntry],
     addresses: Container[str],
-    interfaces: Container[str],
+    interfaces: frozenset[str],
     note: str,
 ) -> Manifest:
     """What may go along of one point's manifest, for the trimmed `file` of so many records.
@@ -63,27 +70,38 @@ def trimmed(
         files=(RecordingFile(name=file.name, bytes=file.stat().st_size, records=records),),
         counters=counters,
         names=tuple(names),
-        evidence=_counters_only(manifest.evidence),
+        evidence=_counters_only(manifest.evidence, {manifest.interface, *interfaces}),
         notes=(note,),
         dataplane={k: v for k, v in manifest.dataplane.items() if k in _DATAPLANE and _is_plain(v)},
     )
 
 
-def _counters_only(evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """The kernel's counters at the start, the end and between; no sockets, which tell of other peers."""
+def _counters_only(evidence: Mapping[str, Any], interfaces: Container[str]) -> dict[str, Any]:
+    """The kernel's counters at the start, the end and between; no sockets, which tell of other peers.
+
+    Of interfaces only those that were captured on: a node's bear the marks of its pods.
+    """
     kept: dict[str, Any] = {}
     for key in ("start", "end"):
         if isinstance(evidence.get(key), dict):
-            kept[key] = _numbers(evidence[key])
+            kept[key] = _numbers(evidence[key], interfaces)
     if isinstance(evidence.get("samples"), list):
-        kept["samples"] = [_numbers(sample) for sample in evidence["samples"] if isinstance(sample, dict)]
+        samples = [sample for sample in evidence["samples"] if isinstance(sample, dict)]
+        kept["samples"] = [_numbers(sample, interfaces) for sample in samples]
     if isinstance(evidence.get("interval"), int | float):
         kept["interval"] = evidence["interval"]
     return kept
 
 
-def _numbers(account: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in account.items() if key == "time" or isinstance(value, int | float)}
+def _numbers(account: Mapping[str, Any], interfaces: Container[str]) -> dict[str, Any]:
+    told = {key: value for key, value in account.items() if isinstance(value, int | float)}
+    kept = {key: value for key, value in told.items() if _may_be_named(key, interfaces)}
+    return {**({"time": str(account["time"])} if "time" in account else {}), **kept}
+
+
+def _may_be_named(counter: str, interfaces: Container[str]) -> bool:
+    family, _, name = counter.partition(".")
+    return name.rpartition(".")[0] in interfaces if family == _DEVICE else family in _COUNTERS
 
 
 def _harmless(text: str, addresses: Container[str]) -> str:

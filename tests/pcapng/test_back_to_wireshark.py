@@ -249,6 +249,19 @@ def test_the_command_writes_it_and_says_so_where_there_is_no_wireshark(tmp_path)
     assert frames_of(out) == frames_of(VERDICTS)
 
 
+def test_marks_of_the_packet_browser_go_along(tmp_path):
+    mine, out = tmp_path / "mine.pcap", tmp_path / "out.pcapng"
+    mine.write_bytes(VERDICTS.read_bytes())
+    marks = [{"number": 3, "note": "here it begins"}, {"number": 5, "note": ""}]
+    (tmp_path / "mine.marks.json").write_text(
+        json.dumps({"kind": "k8scap marks", "format": 1, "marks": marks})
+    )
+    argv = [os.sys.executable, "-m", "k8scap", "wireshark", str(mine), "-o", str(out)]
+    subprocess.run([*argv, "--no-open", "--no-findings"], check=True, timeout=60)
+    told = {number: text for number, text in tshark(out, "frame.number", "frame.comment") if text}
+    assert told == {"3": "here it begins", "5": "marked"}
+
+
 def test_wireshark_is_opened_on_a_private_file_that_is_gone_afterwards(tmp_path):
     """A Wireshark that writes down what it was given."""
     seen = tmp_path / "seen.json"

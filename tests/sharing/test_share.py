@@ -66,6 +66,7 @@ def incident(tmp_path_factory):
         {"address": "198.18.0.20", "name": "server", "kind": "host", "node": "node-7"},
     ]
     manifest["target"] |= {"node": "node-7", "image": "registry.example/payroll-db"}
+    manifest["evidence"]["start"]["dev.cali-payroll-db.rx_bytes"] = 5
     manifest["evidence"]["start"]["sockets"] = [{"local": "198.18.0.10:1", "peer": "10.77.0.99:5432"}]
     path.with_suffix(".json").write_text(json.dumps(manifest))
     return path
@@ -94,6 +95,8 @@ def planted(folder):
 def test_nothing_that_was_planted_leaks(incident, bundle):
     assert {secret for _, secret in planted(incident.parent)} == set(SECRETS)
     assert planted(bundle) == set()
+    for file in bundle.iterdir():
+        assert str(incident.parent).encode() not in file.read_bytes()
 
 
 def test_dns_names_do_not_leak_either(incident, bundle):
