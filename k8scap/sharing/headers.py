@@ -6,11 +6,13 @@ Only what is understood is kept: a frame is cut where the first unknown thing be
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 _VLANS = (0x8100, 0x88A8, 0x9100)
 _IPV4, _IPV6, _ARP, _MPLS, _BRIDGING = 0x0800, 0x86DD, 0x0806, 0x8847, 0x6558
+_INNER = (_IPV4, _IPV6, _BRIDGING)
 _RAW = (12, 14, 101, 228, 229)
 _NULL = (0, 108)
 _ERRORS = {1: (3, 4, 5, 11, 12), 58: (1, 2, 3, 4)}
@@ -39,12 +41,10 @@ class HeaderWalk:
         return self.headers(frame, link_type).end
 
     def headers(self, frame: memoryview, link_type: int) -> Headers:
-        """Never behind the frame's end, however much it claims."""
+        """Never behind the frame's end, however much it claims; a header that is cut off is left out."""
         found = Headers(0)
-        try:
+        with contextlib.suppress(IndexError):
             self._link(frame, link_type, found)
-        except IndexError:  # a header that is itself cut off
-            found.end = len(frame)
         found.end = min(found.end, len(frame))
         return found
 
@@ -130,9 +130,9 @@ class HeaderWalk:
     def _udp(self, frame: memoryview, at: int, found: Headers, depth: int) -> None:
         ports, at = (_u16(frame, at), _u16(frame, at + 2)), at + 8
         found.end = at
-        if ports[1] in _VXLAN and frame[at] & 0xF7 == 0 and frame[at] & 8:
+        if ports[1] in _VXLAN and bytes(frame[at : at + 4]) == b"\x08\0\0\0" and not frame[at + 7]:
             self._ethernet(frame, at + 8, found, depth + 1)
-        elif ports[1] == _GENEVE and frame[at] >> 6 == 0:
+        elif ports[1] == _GENEVE and frame[at] >> 6 == 0 and _u16(frame, at + 2) in _INNER:
             inner = at + 8 + 4 * (frame[at] & 63)
             self._network(frame, inner, _u16(frame, at + 2), found, depth)
         elif _DNS in ports:

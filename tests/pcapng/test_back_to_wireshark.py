@@ -1,7 +1,9 @@
 """A capture written for Wireshark: tshark reads the same frames, and shows names, findings and notes."""
 
+import gzip
 import json
 import os
+import shutil
 import struct
 import subprocess
 from collections import Counter
@@ -210,6 +212,16 @@ def test_several_points_are_merged_by_time_each_in_its_own_order(tmp_path):
     assert frames_of(out) == frames_of(merged)
     told = Counter(row[0] for row in tshark(out, "frame.interface_description"))
     assert told == {"point0": 60, "point1": 60}
+
+
+def test_rotated_and_packed_files_are_one_point(tmp_path):
+    (tmp_path / "ring.0001.pcap.gz").write_bytes(gzip.compress(VERDICTS.read_bytes()))
+    shutil.copy(VERDICTS, tmp_path / "ring.0002.pcap")
+    cap = k8scap.load(*tmp_path.glob("ring.*"))
+    out = cap.to_pcapng(tmp_path / "out.pcapng", findings=(), comments={("ring", 40): "the second's second"})
+    assert frames_of(out) == frames_of(VERDICTS) * 2
+    told = [row[0] for row in tshark(out, "frame.comment")]
+    assert [i + 1 for i, text in enumerate(told) if text] == [40]
 
 
 def test_its_own_file_is_not_overwritten(tmp_path):

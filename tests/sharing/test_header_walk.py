@@ -83,6 +83,13 @@ def test_what_nobody_knows_is_cut_from_there_on():
     assert HeaderWalk().keep(memoryview(strange), 1) == 34
 
 
+@pytest.mark.parametrize("port", [53, 4789, 6081, 8472])
+@pytest.mark.parametrize("text", [SECRET, b"\x08" + SECRET, b"hunter2", b"\x08\0\0hunter2", b"\0\0"])
+def test_a_tunnels_port_makes_no_tunnel(port, text):
+    frame = bytes(Ether() / V4 / UDP(sport=5000, dport=port) / Raw(text))
+    assert HeaderWalk().keep(memoryview(frame), 1) == 14 + 20 + 8
+
+
 def test_arp_has_no_payload():
     assert HeaderWalk().keep(memoryview(bytes(Ether() / ARP())), 1) == 14 + 28
 
