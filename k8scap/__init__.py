@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from k8scap.html_report import report
     from k8scap.live import LiveCapture, capture, doctor, enter, watch
     from k8scap.model import Finding
+    from k8scap.sharing import share
 
 __all__ = [
     "Capture",
@@ -34,6 +35,7 @@ __all__ = [
     "load",
     "plot",
     "report",
+    "share",
     "watch",
 ]
 
@@ -45,6 +47,7 @@ _MODULES = {
     "html_report": ("report",),
     "live": ("LiveCapture", "capture", "doctor", "enter", "watch"),
     "model": ("Finding",),
+    "sharing": ("share",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

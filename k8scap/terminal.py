@@ -21,11 +21,14 @@ ROWS_SHOWN = 60
 
 
 def findings_text(findings: Iterable[Finding]) -> str:
-    """Found first, then what could not be judged, then what was ruled out."""
+    """Found first, numbered from 1, then what could not be judged, then what was ruled out."""
     by_status: dict[str, list[Finding]] = {"found": [], "not_judged": [], "ruled_out": []}
     for finding in findings:
         by_status[finding.status].append(finding)
-    parts = [*map(found_text, by_status["found"])] or ["Nothing was found that these rules look for."]
+    numbered = enumerate(by_status["found"], start=1)
+    parts = [found_text(finding, number=number) for number, finding in numbered] or [
+        "Nothing was found that these rules look for."
+    ]
     if by_status["not_judged"]:
         parts.append("\n".join(["Not judged:", *(_line(f, f.reason) for f in by_status["not_judged"])]))
     if by_status["ruled_out"]:
@@ -33,7 +36,7 @@ def findings_text(findings: Iterable[Finding]) -> str:
     return "\n" + "\n\n".join(parts)
 
 
-def found_text(finding: Finding) -> str:
+def found_text(finding: Finding, *, number: int) -> str:
     """One finding: a headline and what a reader needs to believe it and go on."""
     rows = {
         "between": " → ".join(_printable(end) for end in (finding.source, finding.destination) if end),
@@ -43,7 +46,7 @@ def found_text(finding: Finding) -> str:
         "show them": finding.display_filter,
         "next": finding.next_step,
     }
-    head = f"{finding.severity.upper()}  {finding.rule}: {_printable(finding.title)}"
+    head = f"{number}. {finding.severity.upper()}  {finding.rule}: {_printable(finding.title)}"
     body = (f"  {name:16}{_printable(value)}" for name, value in rows.items() if value)
     return "\n".join([*textwrap.wrap(head, WIDTH), *body])
 

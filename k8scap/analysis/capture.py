@@ -12,6 +12,9 @@ from k8scap.parser.filters import both, check_filter
 from k8scap.schema import require
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     import pandas as pd
 
     from k8scap.model import Finding, Quality
@@ -193,6 +196,51 @@ class Capture(Opened):
             engine=self._engine,
             packets=packets,
         )
+
+    def to_pcapng(
+        self,
+        path: str | Path,
+        *,
+        names: bool = True,
+        findings: Sequence[Finding] | None = None,
+        comments: Mapping[tuple[str, int], str] | None = None,
+        secrets: bool = True,
+    ) -> Path:
+        """Write the frames for Wireshark: with names, findings as packet comments, points as interfaces.
+
+        Times (ns), lengths, directions, interfaces and the file's own comments stay; several points are
+        merged by time, each interface described by its point. `names` writes who the addresses are (one that
+        changed hands bears the name that held for most of its frames; the section's comment says so).
+        `findings` are these (default: `cap.findings`, which needs the packets table in memory; () is none);
+        `comments` more of them, by (point, frame number). `secrets` keeps the file's decryption secrets.
+        The file is 0600, and is streamed: it may be larger than memory. Raises UsageError, NotPermittedError,
+        DiskFullError, UnreadableFileError.
+        """
+        from pathlib import Path
+
+        from k8scap.analysis.exporting import write_capture
+
+        return write_capture(
+            self,
+            Path(path).expanduser(),
+            names=names,
+            findings=self.findings if findings is None else findings,
+            comments=comments or {},
+            secrets=secrets,
+        )
+
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write the packets table (0600), piece by piece; `pandas.read_parquet(path)` gives it back.
+
+        Raises UsageError, NotPermittedError, DiskFullError.
+        """
+        from pathlib import Path
+
+        from k8scap.analysis.exporting import CHUNK, write_parquet
+
+        packets = self.__dict__.get("packets")
+        pieces = self.iter_packets(CHUNK) if packets is None else iter([packets])
+        return write_parquet(pieces, Path(path).expanduser())
 
     def __repr__(self) -> str:
         from k8scap.capture_card import text

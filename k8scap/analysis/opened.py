@@ -59,6 +59,20 @@ class Opened:
         return self._selection
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it holds every frame of its files: nothing was selected."""
+        return not self._selection.where and self._selection.between is None
+
+    def pieces(self, columns: Sequence[str], chunk: int) -> Iterator[pd.DataFrame]:
+        """Some columns of the packets table, piece by piece; of the table itself where it has been read."""
+        packets = self.__dict__.get("packets")
+        if packets is not None and set(columns) <= set(packets.columns):
+            yield packets[list(columns)]
+            return
+        selection = replace(self._selection, columns=tuple(columns))
+        yield from iter_packets(self._sources, chunk, selection, engine=self._engine)
+
+    @property
     def recordings(self) -> tuple[Recording, ...]:
         return tuple(source.recording for source in self._sources)
 

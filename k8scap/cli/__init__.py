@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from k8scap.cli import capturing, checking, comparing, compiling, correlating, reading
+from k8scap.cli import capturing, checking, comparing, compiling, correlating, reading, sharing, wireshark
 from k8scap.cli.command import TARGETS
 from k8scap.errors import K8scapError
 
@@ -71,5 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     reading.add_commands(commands)
     comparing.add_commands(commands)
     correlating.add_commands(commands)
+    sharing.add_commands(commands)
+    wireshark.add_commands(commands)
     compiling.add_commands(commands)
     return parser

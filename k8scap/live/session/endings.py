@@ -25,6 +25,8 @@ def reason_of(recorder: Recorder) -> str:
         return _reason_of_error(recorder)
     if recorder.writer.full:
         return recorder.writer.full
+    if isinstance(recorder.writer.sink, PipeSink) and recorder.writer.sink.abandoned:
+        return "stopped"
     return "tcpdump-ended" if recorder.ended.is_set() else ""
 
 

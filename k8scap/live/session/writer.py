@@ -174,6 +174,15 @@ class PipeSink:
         self.records += fit
         return fit
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody reads any more: where no packet comes, no write would tell."""
+        if not hasattr(select, "poll"):
+            return False
+        poll = select.poll()
+        poll.register(self._fd, 0)
+        return any(happened & select.POLLERR for _, happened in poll.poll(0))
+
     def close(self) -> None:
         """The descriptor is the caller's."""
 
