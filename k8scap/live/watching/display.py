@@ -42,10 +42,11 @@ class Shown:
 
     def __init__(self, live: LiveCapture) -> None:
         from k8scap.live.watching.panel import Panel
+        from k8scap.live.watching.view import look
 
         self._live = live
         self._places: dict[str, Any] = {}
-        self._panel = Panel(on_stop=live.request_stop)
+        self._panel = Panel(view=look(live.watcher), on_stop=live.request_stop)
         live.watcher.tell(self._update)
 
     def show(self) -> None:

@@ -25,11 +25,10 @@ MOST_ROWS = 1_000_000
 
 
 class Points:
-    """Their tables, pace and busiest conversations; `most` newest rows are kept of all together."""
+    """Their tables, pace and busiest conversations; `MOST_ROWS` newest rows are kept of all together."""
 
-    def __init__(self, *, most: int = MOST_ROWS) -> None:
+    def __init__(self) -> None:
         self.pace = Pace()
-        self._most = most
         self._tables: list[GrowingTable] = []
         self._talkers: list[Talkers] = []
 
@@ -83,4 +82,4 @@ class Points:
 
     @property
     def _share(self) -> int:
-        return max(PIECE, self._most // max(1, len(self._tables)))
+        return max(PIECE, MOST_ROWS // max(1, len(self._tables)))
