@@ -12,7 +12,10 @@ from outside import count_packets, wait_until
 
 import k8scap
 from k8scap import live
+from k8scap.live.session.progress import size_text
 from k8scap.live.watching import growing_table, points
+from k8scap.live.watching.view import look
+from k8scap.model import Manifest
 
 ASKS = """
 import socket, sys, threading
@@ -35,6 +38,7 @@ for line in sys.stdin:
                     left -= len(server.recv(left))
     print("done", flush=True)
 """
+CAPTURES = Path(__file__).parents[1] / "data/captures"
 AT_ONCE = {"snaplen": 1200}  # up to 4 kB, tcpdump hands packets over without waiting for more
 WIRESHARKS = ("retransmission", "lost_segment", "duplicate_ack", "window_full", "window_update", "keep_alive")
 
@@ -185,6 +189,63 @@ def test_old_rows_are_let_go_of_and_the_newest_stay(pair, tmp_path, monkeypatch)
     running.stop()
 
     assert table.index.tolist() == list(range(5001, 7001))
+
+
+def test_of_very_many_conversations_the_engine_remembers_the_last(tmp_path):
+    whole = (CAPTURES / "verdicts.pcap").read_bytes()
+    growing = tmp_path / "verdicts.pcap"
+    table = growing_table.GrowingTable(Manifest(name="x", point="verdicts"), most_conversations=2)
+    begun_anew = 0
+    for end in range(24, len(whole) + 500, 500):
+        growing.write_bytes(whole[:end])
+        begun_anew += table.read([(growing, 0)], lambda _frames: None)
+    rows = growing_table.stacked([piece.table for piece in table.newest(10**6)])
+
+    told = tshark_says(CAPTURES / "verdicts.pcap", "ip.src", "ip.dst", "tcp.srcport", "frame.len")
+    columns = ["src", "dst", "src_port", "length"]
+    assert begun_anew > 0
+    assert rows[columns].astype(str).to_numpy().tolist() == told
+    assert rows["stream"].max() < int(
+        max(tshark_says(CAPTURES / "verdicts.pcap", "tcp.stream"), key=int_of)[0]
+    )
+
+
+def int_of(row):
+    return int(row[0])
+
+
+# ---- what is seen meanwhile ----
+
+
+def test_the_busiest_conversation_and_the_totals_are_those_of_tshark(namespace, talk, tmp_path):
+    running = live.watch(f"netns/{namespace.name}", interface="lo", output=tmp_path, name="web")
+    watcher = running.watcher
+    talk(3)
+    running.request_stop()
+    assert wait_until(lambda: watcher.over, seconds=20)
+    seen = look(watcher)
+
+    file = tmp_path / "web.pcap"
+    lengths = [(int(stream), int(n)) for stream, n in tshark_says(file, "tcp.stream", "frame.len")]
+    streams = {s: [n for stream, n in lengths if stream == s] for s, _ in lengths}
+    shown = sorted((row[2], row[4], row[5]) for row in seen["talks"])
+    assert shown == sorted(("TCP", f"{len(n):,}", size_text(sum(n))) for n in streams.values())
+    assert {row[1] for row in seen["talks"]} == {"127.0.0.1:8080"}
+    assert seen["packets"] == f"{count_packets(file):,}"
+    assert (seen["running"], seen["dropped"]) == (False, "0")
+
+
+def test_what_is_found_is_seen_while_it_runs(namespace, tmp_path):
+    running = live.watch(f"netns/{namespace.name}", interface="lo", output=tmp_path, name="web", **AT_ONCE)
+    watcher = running.watcher
+    knock = "import socket\nfor _ in range(20): socket.socket().connect_ex(('127.0.0.1', 9))"
+    namespace.run(sys.executable, "-c", knock)
+    assert wait_until(lambda: look(watcher)["findings"], seconds=20)
+    assert running.running
+    rules = [rule for _, rule, _, _ in look(watcher)["findings"]]
+    running.stop()
+
+    assert "connection-refused" in rules
 
 
 # ---- where there is no table ----

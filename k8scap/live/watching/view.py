@@ -52,6 +52,9 @@ def look(watcher: Watcher) -> View:
 
 
 def _title(live: LiveCapture) -> str:
+    if len(live.manifests) == 1:
+        manifest = live.manifests[0]
+        return printable(f"{manifest.target.get('text') or manifest.point}, {manifest.interface}")
     points = [manifest.point for manifest in live.manifests]
     more = f" and {len(points) - _POINTS} more" if len(points) > _POINTS else ""
     return printable(", ".join(points[:_POINTS]) + more)

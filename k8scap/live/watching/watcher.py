@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from k8scap.live.watching.findings_so_far import FindingsSoFar
+from k8scap.names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 
     from k8scap.live.session.live_capture import LiveCapture
     from k8scap.live.watching.points import Points
-    from k8scap.names import Names
 
 _TICK_SECONDS = 0.5
 _LOOK_UP_SECONDS = 0.25
 _FIRST_FINDINGS_SECONDS = 2.0
 _REST = 15
-"""Judging rests as many times longer than it took: it takes a sixteenth of one core at the most."""
+"""Judging rests as many times longer than it took, and so takes a sixteenth of a core in the end; how long it
+rests at the most is doubled from time to time, as the first ones load what they need."""
 _WINDOW_ROWS = 200_000
 _LAST_FINDINGS_SECONDS = 20.0
 _NICENESS = 10
@@ -52,6 +53,8 @@ class Watcher:
         self._listeners: list[Callable[[Watcher], None]] = []
         self._rested_at = time.monotonic()
         self._points: Points | None = None
+        self._names = Names()
+        self._known = 0
         self.lock = threading.Lock()
         self.ready = self.over = False
         self.findings = FindingsSoFar()
@@ -72,9 +75,12 @@ class Watcher:
     @property
     def names(self) -> Names:
         """Who the addresses are, as far as the manifests know by now."""
-        from k8scap.names import Names
-
-        return Names(entry for manifest in self._live.manifests for entry in manifest.names)
+        manifests = self._live.manifests
+        known = sum(len(manifest.names) for manifest in manifests)
+        if known != self._known:  # a cluster's are thousands, and asked for twice a second
+            self._names = Names(entry for manifest in manifests for entry in manifest.names)
+            self._known = known
+        return self._names
 
     def start(self) -> None:
         self._thread.start()
@@ -159,14 +165,17 @@ class Watcher:
         """At growing intervals, and once more in the end. The capture's threads and tcpdump go first."""
         if sys.platform == "linux":
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
-        rest, judged = _FIRST_FINDINGS_SECONDS, -1
-        while not self._all_read:
+        rest = most = _FIRST_FINDINGS_SECONDS
+        judged, last = 0, False
+        while not last:
             self._sleep(rest)
+            last = self._all_read
             if not self.ready or self.points.rows == judged:
                 continue
             judged, begun = self.points.rows, time.monotonic()
             self._judge_newest()
-            rest = max(_FIRST_FINDINGS_SECONDS, _REST * (time.monotonic() - begun))
+            most *= 2
+            rest = min(max(_FIRST_FINDINGS_SECONDS, _REST * (time.monotonic() - begun)), most)
 
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds
