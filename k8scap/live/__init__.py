@@ -93,6 +93,7 @@ def capture(
             output=output,
             name=name,
             command=command,
+            progress=False,
         )
         try:
             show(live, progress=progress)
@@ -121,12 +122,16 @@ def watch(
     output: str | os.PathLike[str] | None = None,
     name: str | None = None,
     command: Sequence[str] | None = None,
-    progress: bool | None = None,  # noqa: ARG001 - takes what capture() takes
+    progress: bool | None = None,
 ) -> LiveCapture:
-    """Start what `capture` does and return as soon as tcpdump listens; `.stop()` gives the Capture."""
+    """Start what `capture` does and return as soon as tcpdump listens; `.stop()` gives the Capture.
+
+    In a notebook a panel shows under the cell how it goes, with a Stop button; `progress=False` shows none.
+    """
     from k8scap.live.doors import Scope
     from k8scap.live.session import spec as specs
     from k8scap.live.session.planning import plan
+    from k8scap.live.watching.display import in_a_notebook, show
     from k8scap.runner import LocalRunner
 
     spec = specs.build(
@@ -152,10 +157,17 @@ def watch(
     )
     planned = plan(targets, spec, scope=scope, output=output, name=name, command=command, runner=runner)
     try:
-        return LiveCapture(planned, runner=runner).start()
+        live = LiveCapture(planned, runner=runner).start()
     except BaseException:
         planned.let_go()
         raise
+    if progress is not False and in_a_notebook():
+        try:
+            show(live)
+        except BaseException:
+            live.request_stop("interrupted")  # nobody has it in hand
+            raise
+    return live
 
 
 def enter(

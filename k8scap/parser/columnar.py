@@ -100,6 +100,23 @@ class FrameReader:
         if self.reader.beyond:
             raise BeyondThisEngineError(self.reader.beyond)
 
+    def go_on_with(self, path: Path, *, begin: int) -> None:
+        """Read one more file, before which the capture had `begin` frames: those not read are left out.
+
+        To be called when all before it has been read, and without `threads`.
+        """
+        self.reader.add(path)
+        self._begin = begin
+
+    @property
+    def conversations(self) -> int:
+        """How many are remembered."""
+        return int(self._state.pairs.count[0])
+
+    def forget(self) -> None:
+        """Begin anew with what comes: conversations, addresses and so on are numbered from 0 again."""
+        self._state = new_state()
+
     def close(self) -> None:
         """Let go of the files."""
         self.reader.close()

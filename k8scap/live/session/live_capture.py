@@ -11,12 +11,18 @@ from k8scap.live.session.companion import Companion
 from k8scap.live.session.crews import Crews
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from types import TracebackType
+
+    import pandas as pd
 
     from k8scap.analysis import Capture
     from k8scap.errors import K8scapError
     from k8scap.live.session.planning import Plan
+    from k8scap.live.session.recorder import Recorder
+    from k8scap.live.watching import Watcher
+    from k8scap.live.watching.display import Shown
     from k8scap.model import Counters, Manifest
     from k8scap.runner import Runner
 
@@ -33,7 +39,9 @@ class LiveCapture:
 
     Attributes
     ----------
-    started_at: when tcpdump listened, on the monotonic clock. seconds: the limit, or None.
+    started_at, ended_at: when tcpdump listened, and when all was closed, on the monotonic clock.
+    seconds: the limit, or None.
+    to_files: whether it writes files, and no pipe.
     """
 
     def __init__(self, plan: Plan, *, runner: Runner) -> None:
@@ -48,6 +56,11 @@ class LiveCapture:
         self._thread = threading.Thread(target=self._control, name="k8scap-capture", daemon=True)
         self.started_at = time.monotonic()
         self.seconds = plan.spec.seconds
+        self.to_files = plan.stdout is None
+        self.ended_at: float | None = None
+        self.panel: Shown | None = None
+        self._watcher: Watcher | None = None
+        self._watching = threading.Lock()
 
     def start(self) -> Self:
         """Return when every tcpdump listens; raises what kept one from it, and then leaves nothing behind."""
@@ -80,6 +93,36 @@ class LiveCapture:
     def files(self) -> tuple[Path, ...]:
         """The capture files, oldest first; they grow by whole records and may be opened at any time."""
         return self._crews.files
+
+    @property
+    def packets(self) -> pd.DataFrame:
+        """The packets table so far, with the rows that `load` makes of the finished files.
+
+        What is written is read once. The last million packets are kept, of all points together (about 200
+        bytes each); the whole is in the files.
+        With a ring, frames are numbered from the capture's beginning, those that were rotated away included.
+        After 500,000 conversations, streams are numbered anew. Raises UsageError where there is no file
+        (`-w -`) and where only tshark reads the link type.
+        """
+        from k8scap.live.watching.reading import packets
+
+        return packets(self)
+
+    @property
+    def watcher(self) -> Watcher:
+        """What reads on in the files; started when it is first asked for."""
+        with self._watching:
+            if self._watcher is None:
+                from k8scap.live.watching import Watcher
+
+                self._watcher = Watcher(self)
+                self._watcher.start()
+            return self._watcher
+
+    @property
+    def recorders(self) -> tuple[Recorder, ...]:
+        """One a point, in the order of `manifests`."""
+        return tuple(self._crews.recorders)
 
     @property
     def manifests(self) -> tuple[Manifest, ...]:
@@ -143,6 +186,18 @@ class LiveCapture:
         points = ", ".join(manifest.point for manifest in self.manifests)
         return f"<LiveCapture of {points}: {state}, {self.counters.on_disk:,} packets on disk>"
 
+    def _ipython_display_(self) -> None:
+        from k8scap.live.watching.display import in_a_notebook, show
+
+        if not (self.running and in_a_notebook()):
+            raise NotImplementedError  # which has IPython show the bundle
+        show(self)
+
+    def _repr_mimebundle_(self, **_: object) -> Mapping[str, str]:
+        from k8scap.live.watching.display import bundle, in_a_notebook
+
+        return bundle(self) if in_a_notebook() else {"text/plain": repr(self)}
+
     def _control(self) -> None:
         reason = "stopped"
         try:
@@ -155,6 +210,7 @@ class LiveCapture:
             finally:
                 self._see_companion_off()
                 signals.forget(self)
+                self.ended_at = time.monotonic()
                 self._done.set()
 
     def _watch(self) -> str:

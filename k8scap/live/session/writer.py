@@ -24,10 +24,14 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | geta
 
 
 class PcapFile:
-    """One file; raises OSError from `append`, with all that was whole in it and counted."""
+    """One file; raises OSError from `append`, with all that was whole in it and counted.
 
-    def __init__(self, path: Path, header: Header) -> None:
+    `begin` is how many records were written before it, into others.
+    """
+
+    def __init__(self, path: Path, header: Header, *, begin: int = 0) -> None:
         self.path = path
+        self.begin = begin
         self.bytes = 0
         self.records = 0
         self._fd = os.open(path, _NEW, 0o600)
@@ -107,6 +111,11 @@ class FileSink:
         return tuple(file.path for file in self._files)
 
     @property
+    def begun(self) -> tuple[tuple[Path, int], ...]:
+        """The files that are there, oldest first, and how many records were written before each."""
+        return tuple((file.path, file.begin) for file in tuple(self._files))
+
+    @property
     def records(self) -> int:
         return sum(file.records for file in self._files)
 
@@ -146,7 +155,8 @@ class FileSink:
         assert self._header is not None  # noqa: S101 - begin() comes first
         self._opened += 1
         number = f".{self._opened:04d}" if self._ring else ""
-        self._files.append(PcapFile(self._folder / f"{self._name}{number}.pcap", self._header))
+        path = self._folder / f"{self._name}{number}.pcap"
+        self._files.append(PcapFile(path, self._header, begin=self.rotated_away + self.records))
 
 
 class PipeSink:
@@ -162,6 +172,7 @@ class PipeSink:
         self.rotated_away = 0
         self.entries: tuple[RecordingFile, ...] = ()
         self.paths: tuple[Path, ...] = ()
+        self.begun: tuple[tuple[Path, int], ...] = ()
 
     def begin(self, header: Header) -> None:
         self._write_all(memoryview(header.raw))

@@ -103,6 +103,14 @@ class RecordReader:
             self.close()
             self._file += 1
 
+    def add(self, path: Path) -> None:
+        """One more file behind the last, which has its end then, and grows no more."""
+        self._files += (path,)
+
+    def pass_over(self) -> None:
+        """Leave out the file that could not be opened: of a ring's, the oldest go."""
+        self._file += 1
+
     def close(self) -> None:
         """Close what is open; done at the end of every file but a last one that may grow."""
         if self._open is not None:

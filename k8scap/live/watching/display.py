@@ -1,0 +1,81 @@
+"""Where a notebook shows it: the panel while it runs, the summary in its place when it has ended."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from k8scap.live.session.live_capture import LiveCapture
+    from k8scap.live.watching.watcher import Watcher
+
+
+def in_a_notebook() -> bool:
+    """Whether a kernel runs us, whose front end may show a panel."""
+    if "ipykernel" not in sys.modules:
+        return False
+    from IPython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None) is not None
+
+
+def show(live: LiveCapture) -> None:
+    """Show the panel under the cell that runs, once."""
+    if live.panel is None:
+        live.panel = Shown(live)
+    live.panel.show()
+
+
+def bundle(live: LiveCapture) -> Mapping[str, str]:
+    """What can be shown without a kernel."""
+    from k8scap.live.watching.summary import html
+    from k8scap.live.watching.view import look
+
+    return {"text/plain": repr(live), "text/html": html(look(live.watcher))}
+
+
+class Shown:
+    """One capture's panel, under the cells that show it."""
+
+    def __init__(self, live: LiveCapture) -> None:
+        from k8scap.live.watching.panel import Panel
+        from k8scap.live.watching.view import look
+
+        self._live = live
+        self._places: dict[str, Any] = {}
+        self._panel = Panel(view=look(live.watcher), on_stop=live.request_stop)
+        live.watcher.tell(self._update)
+
+    def show(self) -> None:
+        from IPython.display import display
+
+        cell = _cell()
+        if cell not in self._places:
+            place = self._places[cell] = f"k8scap-{secrets.token_hex(8)}"
+            display(self._panel, display_id=place)  # type: ignore[no-untyped-call]
+
+    def _update(self, watcher: Watcher) -> None:
+        from k8scap.live.watching.view import look
+
+        self._panel.view = look(watcher)
+        if watcher.over:
+            self._leave_summaries()
+
+    def _leave_summaries(self) -> None:
+        from IPython.display import update_display
+
+        summary = dict(bundle(self._live))
+        for place in self._places.values():
+            update_display(summary, display_id=place, raw=True)  # type: ignore[no-untyped-call]
+
+
+def _cell() -> str:
+    """What tells this run of a cell from others."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    parent: Mapping[str, Any] = shell.kernel.get_parent() if shell else {}
+    return str(parent.get("header", {}).get("msg_id", ""))
