@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from k8scap import errors, lab, plot
-    from k8scap.analysis import Capture, diagnose, load
+    from k8scap.analysis import Capture, Conversation, diagnose, load
     from k8scap.comparison import Comparison, compare
     from k8scap.correlation import correlate
     from k8scap.html_report import report
     from k8scap.live import LiveCapture, capture, doctor, enter, watch
-    from k8scap.model import Finding
+    from k8scap.model import Finding, Findings
+    from k8scap.table_view import show
 
 __all__ = [
     "Capture",
     "Comparison",
+    "Conversation",
     "Finding",
+    "Findings",
     "LiveCapture",
     "capture",
     "compare",
@@ -32,16 +35,18 @@ __all__ = [
     "load",
     "plot",
     "report",
+    "show",
     "watch",
 ]
 
 _MODULES = {
-    "analysis": ("Capture", "diagnose", "load"),
+    "analysis": ("Capture", "Conversation", "diagnose", "load"),
     "comparison": ("Comparison", "compare"),
     "correlation": ("correlate",),
     "html_report": ("report",),
     "live": ("LiveCapture", "capture", "doctor", "enter", "watch"),
-    "model": ("Finding",),
+    "model": ("Finding", "Findings"),
+    "table_view": ("show",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -14,7 +14,9 @@ def test_the_public_names_are_exactly_these():
     assert k8scap.__all__ == [
         "Capture",
         "Comparison",
+        "Conversation",
         "Finding",
+        "Findings",
         "LiveCapture",
         "capture",
         "compare",
@@ -27,6 +29,7 @@ def test_the_public_names_are_exactly_these():
         "load",
         "plot",
         "report",
+        "show",
         "watch",
     ]
 
