@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from k8scap import errors, lab, plot
-    from k8scap.analysis import Capture, diagnose, load
+    from k8scap.analysis import Capture, Conversation, diagnose, load
     from k8scap.browser import browse
     from k8scap.comparison import Comparison, compare
     from k8scap.correlation import correlate
     from k8scap.html_report import report
     from k8scap.live import LiveCapture, capture, doctor, enter, watch
-    from k8scap.model import Finding
+    from k8scap.model import Finding, Findings
     from k8scap.sharing import share
+    from k8scap.table_view import show
 
 __all__ = [
     "Capture",
     "Comparison",
+    "Conversation",
     "Finding",
+    "Findings",
     "LiveCapture",
     "browse",
     "capture",
@@ -36,18 +39,20 @@ __all__ = [
     "plot",
     "report",
     "share",
+    "show",
     "watch",
 ]
 
 _MODULES = {
-    "analysis": ("Capture", "diagnose", "load"),
+    "analysis": ("Capture", "Conversation", "diagnose", "load"),
     "browser": ("browse",),
     "comparison": ("Comparison", "compare"),
     "correlation": ("correlate",),
     "html_report": ("report",),
     "live": ("LiveCapture", "capture", "doctor", "enter", "watch"),
-    "model": ("Finding",),
+    "model": ("Finding", "Findings"),
     "sharing": ("share",),
+    "table_view": ("show",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

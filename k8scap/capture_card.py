@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any
 
+from k8scap.cards import finding, markup
+from k8scap.cards.markup import printable
 from k8scap.errors import K8scapError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from k8scap.model import Finding, Manifest, Quality
+    from k8scap.model import Finding, Findings, Manifest, Quality
     from k8scap.recording import Recording
 
-_HEADINGS = {"found": "Found", "not_judged": "Not judged", "ruled_out": "Ruled out"}
 _SIDES = {
     "client": "the clients': round trips are whole, what was lost was lost anywhere beyond",
     "server": "the servers': what a request met on its way here is not seen",
     "middle": "between clients and servers: each half of a round trip is seen on its own",
 }
-_LEFT = "style='text-align:left;vertical-align:top'"
+_LEVELS = {
+    True: ("good", "Complete"),
+    None: ("warning", "Completeness unknown"),
+    False: ("critical", "Not complete"),
+}
+FOUND_SHOWN = 10
 
 
 def text(cap: Any, *, verdicts: bool = True) -> str:
@@ -28,22 +33,43 @@ def text(cap: Any, *, verdicts: bool = True) -> str:
     Without `verdicts` it says nothing of findings.
     """
     lines = ["k8scap capture"]
-    lines += [f"  {name:10}{_printable(value)}" for name, value in _facts(cap)]
+    lines += [f"  {name:10}{printable(value)}" for name, value in _facts(cap)]
     for heading, sentences in _verdicts(cap) if verdicts else ():
-        lines += [f"  {heading}:", *(f"    {_printable(sentence)}" for sentence in sentences)]
+        lines += [f"  {heading}:", *(f"    {printable(sentence)}" for sentence in sentences)]
     return "\n".join(lines)
 
 
 def html(cap: Any) -> str:
     """A capture as a card for notebooks; everything in it is escaped."""
-    rows = [_row(name, escape(value)) for name, value in _facts(cap)]
-    for heading, sentences in _verdicts(cap):
-        rows.append(_row(heading, "<br>".join(map(escape, sentences))))
-    return f"<table class='k8scap-capture'><caption>k8scap capture</caption>{''.join(rows)}</table>"
+    name = ", ".join(dict.fromkeys(cap.points))
+    facts = markup.facts((name, markup.escaped(value)) for name, value in _facts(cap))
+    try:
+        level, word = _LEVELS[cap.quality.complete]
+        said = _findings(cap.findings)
+    except K8scapError as error:
+        level, word = "", "Not judged"
+        said = markup.title(str(error))
+    top = markup.head(word, "k8scap capture"), markup.title(name)
+    return markup.page_part(markup.card(*top, facts, said, tone=level))
 
 
-def _row(name: str, cell: str) -> str:
-    return f"<tr><th {_LEFT}>{escape(name)}</th><td {_LEFT}>{cell}</td></tr>"
+def _findings(findings: Findings) -> str:
+    """Found ones in a line each, with the next step; the rest folded."""
+    found = findings.found
+    lines = [
+        f"{finding.line(one)}{markup.folded('next', markup.copyable(one.next_step))}"
+        for one in found[:FOUND_SHOWN]
+    ]
+    lines += (
+        [f"and {len(found) - FOUND_SHOWN:,} more: <code>cap.findings</code>"]
+        if len(found) > FOUND_SHOWN
+        else []
+    )
+    return (
+        markup.title(finding.verdict(findings))
+        + markup.listed(lines, kind="findings")
+        + finding.rest(findings)
+    )
 
 
 def _facts(cap: Any) -> Iterator[tuple[str, str]]:
@@ -118,8 +144,8 @@ def _verdicts(cap: Any) -> Iterator[tuple[str, list[str]]]:
     except K8scapError as error:
         yield "Not judged", [str(error)]
         return
-    for status, heading in _HEADINGS.items():
-        sentences = [_sentence(finding) for finding in findings if finding.status == status]
+    for status, heading in finding.STATUS_WORDS.items():
+        sentences = [_sentence(one) for one in findings if one.status == status]
         if sentences or status == "found":
             yield heading, sentences or ["nothing that these rules look for"]
 
@@ -130,7 +156,3 @@ def _sentence(finding: Finding) -> str:
         return f"{finding.rule}{why}"
     following = f". Next: {finding.next_step}" if finding.next_step else ""
     return f"{finding.severity}, {finding.rule}: {finding.title}{why}{following}"
-
-
-def _printable(value: str) -> str:
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -230,9 +230,9 @@ class Quality:
         return {key: _plain(value) for key, value in asdict(self).items()}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Finding:
-    """What one rule says of a capture. See design: `diagnose --format json` prints these keys."""
+    """What one rule says of a capture, as `diagnose --format json` prints it. It shows as a card."""
 
     rule: str
     status: Status
@@ -258,16 +258,50 @@ class Finding:
     def to_dict(self) -> dict[str, Any]:
         return {key: _plain(value) for key, value in asdict(self).items()}
 
-    def _repr_html_(self) -> str:
-        from html import escape
+    def __repr__(self) -> str:
+        from k8scap.cards.finding import text
 
-        left = "style='text-align:left'"
-        rows = "".join(
-            f"<tr><th {left}>{escape(k)}</th><td {left}>{escape(str(v))}</td></tr>"
-            for k, v in self.to_dict().items()
-            if v not in (None, "", [], {})
+        return text(self)
+
+    def _repr_html_(self) -> str:
+        from k8scap.cards.finding import html
+
+        return html(self)
+
+
+class Findings(list[Finding]):
+    """Every rule's word, worst first: a list that shows as cards, and its slices too."""
+
+    @property
+    def found(self) -> Findings:
+        return Findings(f for f in self if f.status == "found")
+
+    @property
+    def not_judged(self) -> Findings:
+        return Findings(f for f in self if f.status == "not_judged")
+
+    @property
+    def ruled_out(self) -> Findings:
+        return Findings(f for f in self if f.status == "ruled_out")
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Finding: ...
+    @overload
+    def __getitem__(self, index: slice) -> Findings: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Finding | Findings:
+        return (
+            Findings(super().__getitem__(index)) if isinstance(index, slice) else super().__getitem__(index)
         )
-        return f"<table><caption>{escape(self.title)}</caption>{rows}</table>"
+
+    def __repr__(self) -> str:
+        from k8scap.cards.finding import text_of_all
+
+        return text_of_all(self)
+
+    def _repr_html_(self) -> str:
+        from k8scap.cards.finding import html_of_all
+
+        return html_of_all(self)
 
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")

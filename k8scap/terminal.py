@@ -3,69 +3,26 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k8scap.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     import pandas as pd
 
     from k8scap.model import Finding
 
-WIDTH = 100
 ROWS_SHOWN = 60
 
 
-def findings_text(findings: Iterable[Finding]) -> str:
-    """Found first, numbered from 1, then what could not be judged, then what was ruled out."""
-    by_status: dict[str, list[Finding]] = {"found": [], "not_judged": [], "ruled_out": []}
-    for finding in findings:
-        by_status[finding.status].append(finding)
-    numbered = enumerate(by_status["found"], start=1)
-    parts = [found_text(finding, number=number) for number, finding in numbered] or [
-        "Nothing was found that these rules look for."
-    ]
-    if by_status["not_judged"]:
-        parts.append("\n".join(["Not judged:", *(_line(f, f.reason) for f in by_status["not_judged"])]))
-    if by_status["ruled_out"]:
-        parts.append("\n".join(["Ruled out:", *(_line(f, "") for f in by_status["ruled_out"])]))
-    return "\n" + "\n\n".join(parts)
+def findings_text(findings: Sequence[Finding]) -> str:
+    """Found first, then what could not be judged, then what was ruled out."""
+    from k8scap.cards.finding import text_of_all
 
-
-def found_text(finding: Finding, *, number: int) -> str:
-    """One finding: a headline and what a reader needs to believe it and go on."""
-    rows = {
-        "between": " → ".join(_printable(end) for end in (finding.source, finding.destination) if end),
-        "affected": f"{finding.affected} of {finding.total}, {finding.seconds_lost:.3g} s lost",
-        "consistent with": ", ".join(finding.consistent_with),
-        "frames": _frames(finding),
-        "show them": finding.display_filter,
-        "next": finding.next_step,
-    }
-    head = f"{number}. {finding.severity.upper()}  {finding.rule}: {_printable(finding.title)}"
-    body = (f"  {name:16}{_printable(value)}" for name, value in rows.items() if value)
-    return "\n".join([*textwrap.wrap(head, WIDTH), *body])
-
-
-def _frames(finding: Finding) -> str:
-    first = ", ".join(map(str, finding.frames[:8]))
-    more = finding.frame_count - min(len(finding.frames), 8)
-    return f"{first} and {more} more" if more > 0 else first
-
-
-def _line(finding: Finding, reason: str) -> str:
-    more = f" ({reason})" if reason and reason not in finding.title else ""
-    text = f"{finding.rule}: {finding.title}{more}"
-    return textwrap.fill(_printable(text), WIDTH, initial_indent="  ", subsequent_indent="    ")
-
-
-def _printable(text: str) -> str:
-    """What came from the wire cannot move the terminal's cursor."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return f"\n{text_of_all(findings)}"
 
 
 def write_table(table: pd.DataFrame, *, form: str, output: str | None) -> None:

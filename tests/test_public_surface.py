@@ -26,7 +26,9 @@ def test_the_public_names_are_exactly_these():
     assert k8scap.__all__ == [
         "Capture",
         "Comparison",
+        "Conversation",
         "Finding",
+        "Findings",
         "LiveCapture",
         "browse",
         "capture",
@@ -41,6 +43,7 @@ def test_the_public_names_are_exactly_these():
         "plot",
         "report",
         "share",
+        "show",
         "watch",
     ]
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from k8scap.model import Finding, Quality
+    from k8scap.analysis.conversation import Conversation
+    from k8scap.model import Finding, Findings, Quality
     from k8scap.parser.beginnings import Beginnings
     from k8scap.parser.source import Source
     from k8scap.tables.replay import Replay
@@ -52,6 +53,15 @@ class Capture(Opened):
         from k8scap.tables.conversations import conversations
 
         return self.named(conversations(self.packets, replay=self.replay))
+
+    def conversation(self, stream: int, *, protocol: str = "TCP", point: str | None = None) -> Conversation:
+        """The conversation of Wireshark's `stream` number: a card, and its rows of every table.
+
+        Raises UsageError where there is no such one, or several points have one and none is named.
+        """
+        from k8scap.analysis.conversation import conversation_of
+
+        return conversation_of(self, stream, protocol=protocol, point=point)
 
     @cached_property
     def round_trips(self) -> pd.DataFrame:
@@ -173,7 +183,8 @@ class Capture(Opened):
         return Beginnings(self._sources, self.packets)
 
     @cached_property
-    def findings(self) -> list[Finding]:
+    def findings(self) -> Findings:
+        """Every rule's word, worst first; see `diagnose`."""
         from k8scap.analysis.diagnosis import diagnose
 
         return diagnose(self)

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from k8scap.analysis.capture import Capture
-    from k8scap.model import Finding
+    from k8scap.model import Findings
 
 
-def diagnose(cap: Capture) -> list[Finding]:
+def diagnose(cap: Capture) -> Findings:
     """Every rule's word on a capture, worst first: found, then not judged, then ruled out."""
     from k8scap.findings import judge
     from k8scap.findings.case import Case
+    from k8scap.model import Findings
 
-    return judge(
+    word = judge(
         Case(
             packets=cap.packets,
             conversations=cap.conversations,
@@ -32,3 +33,4 @@ def diagnose(cap: Capture) -> list[Finding]:
             names=cap.names,
         )
     )
+    return Findings(word)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from k8scap.findings.case import endpoint, printable
 from k8scap.html_report.sheet import ABSENT, absent, clock, number, sheet, text
 from k8scap.tables.naming import TIMES
+from k8scap.tables.state_words import state_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,29 +70,8 @@ def _conversations(cap: Capture) -> Sheet:
     )
 
 
-STATES = {
-    "S0": "attempt, no answer",
-    "S1": "established, not ended",
-    "SF": "ended normally",
-    "REJ": "refused",
-    "S2": "closed by the client only",
-    "S3": "closed by the server only",
-    "RSTO": "reset by the client",
-    "RSTR": "reset by the server",
-    "RSTOS0": "SYN, then reset by the client",
-    "RSTRH": "SYN-ACK, then reset by the server; no SYN seen",
-    "SH": "SYN, then FIN; no SYN-ACK seen",
-    "SHR": "SYN-ACK, then FIN by the server; no SYN seen",
-    "OTH": "began before the capture",
-}
-DATAGRAM_STATES = {"S0": "no answer", "SF": "both sides spoke", "SHR": "only the other side spoke"}
-
-
 def _state(row: Any) -> str:
-    if absent(row.state) or not row.state:
-        return ABSENT
-    meaning = (STATES if row.protocol == "TCP" else DATAGRAM_STATES).get(row.state)
-    return f"{row.state}: {meaning}" if meaning else str(row.state)
+    return state_words(row.protocol, row.state) or ABSENT
 
 
 def _retransmissions(cap: Capture) -> Sheet:

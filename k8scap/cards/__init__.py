@@ -1,0 +1,3 @@
+"""What cards are made of, in notebooks and terminals, and a finding's own."""
+
+from __future__ import annotations
