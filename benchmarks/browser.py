@@ -3,8 +3,8 @@
     python benchmarks/browser.py BULK.pcap [--runs 5]     # BULK.pcap: benchmarks/bulk_capture.py makes one
 
 First paint: from running the cell that shows it (the packets were read before) until the list has
-rows. Scroll: from a jump anywhere by the scroll bar until the rows that belong there are painted. Filter: from
-Enter until the count and the rows are those of the filter. Detail: from a click until the tree is there.
+rows. Scroll: from a jump anywhere by the scroll bar until the rows that belong there are painted.
+Filter: from Enter until the count and the rows are those of the filter. Detail: from a click until the tree is there.
 Milliseconds, as the page's own clock has them.
 """
 

@@ -5,6 +5,7 @@ None shows itself, and none changes matplotlib's global style.
 
 from k8scap.plot.conversations import conversations
 from k8scap.plot.exchange_ladder import exchange_ladder
+from k8scap.plot.interactive import interactive
 from k8scap.plot.latency import latency
 from k8scap.plot.latency_ecdf import latency_ecdf
 from k8scap.plot.latency_heatmap import latency_heatmap
@@ -17,6 +18,7 @@ from k8scap.plot.where_time_went import where_time_went
 __all__ = [
     "conversations",
     "exchange_ladder",
+    "interactive",
     "latency",
     "latency_ecdf",
     "latency_heatmap",

@@ -24,6 +24,7 @@ from k8scap.plot.canvas import (
     who,
 )
 from k8scap.plot.marks import mark_times
+from k8scap.plot.selectable import stands_for
 from k8scap.schema import require
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ def latency(data: Any, *, marks: bool = True, ax: Axes | None = None) -> Axes:
             mine = part[part["kind"] == kind]
             if len(mine):
                 rtt = mine["rtt_ms"].clip(lower=SHORTEST_MS) if log else mine["rtt_ms"]
-                _dots(ax, seconds_since(mine["time"], start), rtt, color=color, marker=marker, above=-order)
+                x = seconds_since(mine["time"], start)
+                _dots(ax, x, rtt, color=color, marker=marker, above=-order)
+                _stand_for(ax, mine, x, rtt)
         ax.scatter([], [], s=22, color=color, label=label)
     _explain_markers(ax, table)
     _title(ax, table)
@@ -69,6 +72,14 @@ def latency(data: Any, *, marks: bool = True, ax: Axes | None = None) -> Axes:
         mark_times(ax, data, start)
     time_axis(ax, start)
     return tidy(ax)
+
+
+def _stand_for(ax: Axes, trips: pd.DataFrame, x: pd.Series, rtt: pd.Series) -> None:
+    """A round trip is two packets: the answer, and the segment that was measured."""
+    for frame in ("number", "segment"):
+        if frame in trips:
+            rows = trips[["point"]].assign(number=trips[frame])
+            stands_for(ax, rows, x=x.to_numpy(), low=rtt.to_numpy())
 
 
 def by_answerer(data: Any, table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:

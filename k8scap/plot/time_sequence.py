@@ -9,6 +9,7 @@ from k8scap.plot.canvas import (
     COLORS,
     RASTERIZE_FROM,
     axes_or_new,
+    bars,
     bytes_text,
     headline,
     port_of,
@@ -20,6 +21,7 @@ from k8scap.plot.canvas import (
 )
 from k8scap.plot.marks import mark_times
 from k8scap.plot.repeats import classes, styled
+from k8scap.plot.selectable import stands_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,6 +102,7 @@ def _draw(ax: Axes, data: Any, packets: pd.DataFrame, mine: Segments, *, marks: 
     _answers(ax, connection, side != busier, x)
     _bars(ax, connection, x, fresh=sent & ~again, again=sent & again)
     _reasons(ax, packets, connection, x, again=sent & again)
+    _stand_for(ax, packets, connection, x, sent=sent)
     first = packets.iloc[connection.row[np.flatnonzero(sent)[0]]]
     _words(ax, data, first, connection, sent=sent, again=again)
     start = packets["time"].iloc[connection.row[np.argmin(connection.time)]]
@@ -107,6 +110,15 @@ def _draw(ax: Axes, data: Any, packets: pd.DataFrame, mine: Segments, *, marks: 
         mark_times(ax, data, start)
     time_axis(ax, start)
     return tidy(ax)
+
+
+def _stand_for(
+    ax: Axes, packets: pd.DataFrame, c: Segments, x: npt.NDArray[np.float64], *, sent: Bools
+) -> None:
+    """A segment lies at its bytes, an answer at what it acknowledges."""
+    rows = packets[["point"]].iloc[c.row]
+    stands_for(ax, rows[sent], x=x[sent], low=c.seq[sent], high=c.end[sent])
+    stands_for(ax, rows[~sent], x=x[~sent], low=c.ack[~sent])
 
 
 def _from_zero(mine: Segments) -> Segments:
@@ -123,16 +135,8 @@ def _bars(ax: Axes, c: Segments, x: npt.NDArray[np.float64], *, fresh: Bools, ag
         (again, ALARM, 3.0, "sent again"),
     ):
         if mask.any():
-            ax.vlines(
-                x[mask],
-                c.seq[mask],
-                c.end[mask],
-                color=color,
-                linewidth=width,
-                rasterized=many,
-                label=label,
-                zorder=3,
-            )
+            bars(ax, x[mask], c.seq[mask], c.end[mask], color=color, linewidth=width, rasterized=many,
+                 label=label, zorder=3)  # fmt: skip
 
 
 def _reasons(
@@ -185,15 +189,8 @@ def _answers(ax: Axes, c: Segments, back: Bools, x: npt.NDArray[np.float64]) -> 
         ax.step(x[scaled], edge, where="post", color=COLORS[3], linewidth=1.0, linestyle="--", label=label)
     blocks = back & (c.sack_left > -(2**62))
     if blocks.any():
-        ax.vlines(
-            x[blocks],
-            c.sack_left[blocks],
-            c.sack_right[blocks],
-            color=COLORS[4],
-            linewidth=1.2,
-            label="selective ACK",
-            zorder=2,
-        )
+        bars(ax, x[blocks], c.sack_left[blocks], c.sack_right[blocks], color=COLORS[4], linewidth=1.2,
+             label="selective ACK", zorder=2)  # fmt: skip
     closed = scaled & (c.window == 0)
     if closed.any():
         _shut(ax, closed[scaled], x[scaled])

@@ -33,13 +33,15 @@ def marks(artist: Any) -> list[tuple[float, float]]:
 
 def bars(artist: Any) -> list[tuple[float, float, float]]:
     """(x, from, to) of vertical lines."""
-    return [(round(float(a[0]), 6), float(a[1]), float(b[1])) for a, b in artist.get_segments()]
+    ends = np.column_stack(artist.get_data()).reshape(-1, 3, 2)[:, :2]
+    return [(round(float(a[0]), 6), float(a[1]), float(b[1])) for a, b in ends]
 
 
 def hexed(artist: Any) -> str:
     from matplotlib.colors import to_hex
 
-    return to_hex(np.atleast_2d(artist.get_color())[0])
+    color = artist.get_color()
+    return to_hex(color if isinstance(color, str) else np.atleast_2d(color)[0])
 
 
 # ---- retransmissions ----

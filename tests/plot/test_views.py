@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from k8scap import Capture
 
-VIEWS = tuple(plot.__all__)
+VIEWS = tuple(name for name in plot.__all__ if name != "interactive")
 TABLE_OF = {
     "conversations": "conversations",
     "exchange_ladder": "packets",
