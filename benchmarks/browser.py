@@ -4,8 +4,8 @@
 
 First paint: from running the cell that shows it (the packets were read before) until the list has
 rows. Scroll: from a jump anywhere by the scroll bar until the rows that belong there are painted.
-Filter: from Enter until the count and the rows are those of the filter. Detail: from a click until the tree is there.
-Milliseconds, as the page's own clock has them.
+Filter: from Enter until the count and the rows are those of the filter. Detail: from a click until the
+tree is there. Milliseconds, as the page's own clock has them.
 """
 
 from __future__ import annotations
