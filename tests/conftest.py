@@ -32,17 +32,24 @@ RUN = secrets.token_hex(3)
 
 # ---- which tests run beside others ----
 
-ALONE = {"browser", "lab", "live"}
-"""Folders of tests that measure time, or share a kernel, an engine, a cluster or a browser."""
+MACHINE = ("kube", "live", "lab")
+"""Folders, the innermost first, whose tests share the kernel, an engine, a cluster; mostly they wait."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark those that run alone, and begin with the longest: no worker waits for another in the end."""
+    """Say which tests compute, which use the machine (one worker for a folder), and which run alone.
+
+    The longest come first: no worker waits for another in the end.
+    """
     for item in items:
         where = item.path.relative_to(Path(__file__).parent).parts[:-1]
-        if ALONE.intersection(where) or item.get_closest_marker("root") or item.get_closest_marker("docker"):
+        group = next((folder for folder in MACHINE if folder in where), "root")
+        if "browser" in where:
             item.add_marker("alone")
+        elif group != "root" or item.get_closest_marker("root") or item.get_closest_marker("docker"):
+            item.add_marker("machine")
+            item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: item.get_closest_marker("longest") is None)
 
 

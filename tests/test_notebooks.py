@@ -9,7 +9,7 @@ import nbformat
 import papermill
 import pytest
 
-pytestmark = pytest.mark.alone  # it runs two notebooks at a time by itself
+pytestmark = pytest.mark.alone  # two notebooks at a time, as it is
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 ANSWERS = {

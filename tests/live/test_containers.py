@@ -133,7 +133,7 @@ def an_engine(monkeypatch, *, pid, container_id="ab" * 32, **state):
         thread.join()
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 1, 2**22 - 1])
+@pytest.mark.parametrize("pid", [pytest.param(os.getpid(), id="ours"), 1, 2**22 - 1])
 def test_a_pid_of_another_machine_is_never_ours(monkeypatch, pid):
     """Our own PID, init's, and one that nobody has: none of them is in the container's cgroup."""
     with (
