@@ -56,7 +56,7 @@ def incident(tmp_path_factory):
     manifest |= {
         "name": "incident",
         "point": "incident",
-        "filter": "host 10.77.0.99 or tcp",
+        "filter": "(host 10.77.0.99 or host 198.18.0.20) or src port 5001",
         "command": ["tcpdump", "--", "letmein"],
         "notes": ["The command curl -u admin:letmein ended with exit code 0."],
         "events": [{"reason": "BackOff", "message": "kaboom"}],
@@ -151,6 +151,7 @@ def test_who_reads_it_is_told_what_it_is_and_what_is_missing(bundle):
         assert words in told
     manifest = json.loads((bundle / "incident.json").read_text())
     assert {entry["name"] for entry in manifest["names"]} == {"client", "server"}
+    assert manifest["filter"] == "(host … or host 198.18.0.20) or src port 5001"
     assert manifest["dataplane"] == {"cni": "Cilium"}
     assert manifest["evidence"]["end"]["Ip.InReceives"] > 0
 
