@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from k8scap.analysis import Capture
     from k8scap.model import Finding
 
+_BY_BOTH_SIDES = "slow-proxy"
 ERRORS = {"ICMP": (3, 4, 5, 11, 12), "ICMPv6": (1, 2, 3, 4)}
 """Types of ICMP that quote the packet they are about (RFC 792, RFC 4443)."""
 
@@ -55,6 +56,8 @@ def _at(cap: Capture, point: str, findings: Sequence[Finding]) -> pd.DataFrame:
         numbers = [*finding.frames, *_by_filter(cap, point, finding)]
         shown |= packets.index.isin(numbers)
     kept = shown | _same_conversation(packets, shown)
+    if any(finding.rule == _BY_BOTH_SIDES for finding in findings):
+        kept |= _other_side(cap.hops, point, packets, kept)
     rows: pd.DataFrame = packets.loc[kept | _same_datagram(packets, kept)]
     return rows
 
@@ -83,6 +86,19 @@ def _same_conversation(packets: pd.DataFrame, shown: np.ndarray) -> np.ndarray:
         streams = packets["stream"][shown & of_it].dropna()
         kept |= of_it & packets["stream"].isin(streams).to_numpy()
     return kept
+
+
+def _other_side(hops: pd.DataFrame, point: str, packets: pd.DataFrame, kept: np.ndarray) -> np.ndarray:
+    """The connections with which a sidecar went on: what it waited for shows in them alone."""
+    tcp = (packets["protocol"] == "TCP").to_numpy()
+    streams = packets["stream"][kept & tcp]
+    there = hops[(hops["point"] == point) & hops["outer_stream"].notna()]
+    parts = ["inner_stream", "answer_stream", "outer_stream"]  # a redirection splits the near side in two
+    joined = there.loc[there[parts].isin(list(streams)).any(axis=1), parts]
+    rows: np.ndarray = (
+        tcp & packets["stream"].isin([n for part in parts for n in joined[part].dropna()]).to_numpy()
+    )
+    return rows
 
 
 def _same_datagram(packets: pd.DataFrame, kept: np.ndarray) -> np.ndarray:

@@ -30,7 +30,6 @@ _FILTER_WORDS = frozenset(
     }
 )
 _WORD = re.compile(r"[^\s()]+")
-_LEFT_OUT = "(left out: it names others)"
 
 
 def trimmed(
@@ -105,10 +104,18 @@ def _may_be_named(counter: str, interfaces: Container[str]) -> bool:
 
 
 def _harmless(text: str, addresses: Container[str]) -> str:
-    """A filter that is made of pcap's own words, numbers, and addresses that are in the bundle anyway."""
-    words = _WORD.findall(text)
-    known = all(word in _FILTER_WORDS or word in addresses or word.isdecimal() for word in words)
-    return text if known else _LEFT_OUT
+    """A filter with pcap's own words, numbers, and addresses that are in the bundle anyway; else with dots.
+
+    Which direction it keeps must still be seen: what is missing would be taken for lost.
+    """
+
+    def shown(match: re.Match[str]) -> str:
+        word = match[0]
+        if word in _FILTER_WORDS or word in addresses or word.isdecimal():
+            return word
+        return "[…]" if "[" in word else "…"
+
+    return _WORD.sub(shown, text)
 
 
 def _is_plain(value: Any) -> bool:

@@ -79,7 +79,7 @@ def _left_out(contents: Contents) -> list[str]:
         "all other conversations",
         *([] if contents.payload else cut),
         "decryption secrets, comments of others, names of addresses that are not in these frames",
-        "sockets, processes, events, notes, commands, filters that name others, node names",
+        "sockets, processes, events, notes, commands, others in the capture's filter, node names",
     ]
 
 

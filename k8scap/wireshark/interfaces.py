@@ -17,6 +17,7 @@ _DOCKER, _POD = "k8scap-docker-", "k8scap-pod-"
 SECONDS = 1.5
 """How long is waited for Docker and Kubernetes together: Wireshark waits for us when it starts."""
 MOST = 50
+_PREPARING_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -34,17 +35,37 @@ class Interface:
 
 def listed(seconds: float = SECONDS) -> list[Interface]:
     """All of them, as far as Docker and Kubernetes answer within `seconds`; MOST of each."""
-    found: dict[str, list[Interface]] = {"docker": [], "pods": []}
-    threads = [
-        threading.Thread(target=_quietly, args=(find, found[name]), name=f"k8scap-{name}", daemon=True)
-        for name, find in (("docker", _containers), ("pods", _pods))
-    ]
+    searches = [_Search(_containers), _Search(_pods)]
+    for search in searches:
+        search.start()
+    for search in searches:
+        search.prepared.wait(_PREPARING_SECONDS)
     deadline = time.monotonic() + seconds
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    return [Interface(ANY, "k8scap: a target"), *found["docker"][:MOST], *found["pods"][:MOST]]
+    for search in searches:
+        search.join(max(0.0, deadline - time.monotonic()))
+    found = [interface for search in searches for interface in search.found[:MOST]]
+    return [Interface(ANY, "k8scap: a target"), *found]
+
+
+class _Search(threading.Thread):
+    """Looks for interfaces. No engine, no cluster, no right to ask: then there are none.
+
+    `prepared` is set when it begins to ask, or has ended.
+    """
+
+    def __init__(self, find: Callable[[Callable[[], None]], Iterator[Interface]]) -> None:
+        super().__init__(name="k8scap-interfaces", daemon=True)
+        self.prepared = threading.Event()
+        self.found: list[Interface] = []
+        self._find = find
+
+    def run(self) -> None:
+        try:
+            self.found.extend(self._find(self.prepared.set))
+        except Exception:  # noqa: BLE001 - whatever keeps them from us keeps Wireshark from nothing
+            return
+        finally:
+            self.prepared.set()
 
 
 def named(value: str) -> Interface:
@@ -75,35 +96,18 @@ def _pod(namespace: str, name: str) -> Interface:
     return Interface(f"{_POD}{namespace}.{name}", f"pod {namespace}/{name}", target, namespace)
 
 
-def _quietly(find: Callable[[], Iterator[Interface]], found: list[Interface]) -> None:
-    """No engine, no cluster, no right to ask: then there are none, and Wireshark starts all the same."""
-    try:
-        found.extend(find())
-    except Exception:  # noqa: BLE001 - whatever keeps them from us keeps Wireshark from nothing
-        return
+def _containers(prepared: Callable[[], None]) -> Iterator[Interface]:
+    from k8scap.live import at_hand
+
+    for name in at_hand.containers(prepared):
+        yield from _valid(_container, name)
 
 
-def _containers() -> Iterator[Interface]:
-    from k8scap.live.containers.engine import connected
+def _pods(prepared: Callable[[], None]) -> Iterator[Interface]:
+    from k8scap.live import at_hand
 
-    with connected() as client:
-        for container in client.api.containers():
-            names = [str(name).lstrip("/") for name in container.get("Names") or ()]
-            for name in [name for name in names if "/" not in name][:1]:
-                yield from _valid(_container, name)
-
-
-def _pods() -> Iterator[Interface]:
-    from k8scap.live.kube.api import Api, path
-
-    api = Api.connect()
-    pods = api.get(
-        path("api", "v1", "namespaces", api.namespace, "pods"),
-        limit=str(MOST),
-        fieldSelector="status.phase=Running",
-    )
-    for pod in pods.get("items") or ():
-        yield from _valid(_pod, api.namespace, str(pod.get("metadata", {}).get("name", "")))
+    for namespace, name in at_hand.pods(prepared, most=MOST):
+        yield from _valid(_pod, namespace, name)
 
 
 def _valid(make: Callable[..., Interface], *words: str) -> Iterator[Interface]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import k8scap
+from k8scap.sharing.evidence import frames_of
+from k8scap.sharing.recordings import Contents, write_part
 
 pytestmark = pytest.mark.root
 
@@ -96,6 +98,16 @@ def test_a_sidecars_share_is_its_delay(run):
     assert pairs == {(row["client_port"], row["proxy_port"]) for row in joins}
     assert set(zip(hops["dst"].astype(str), hops["dst_port"], strict=True)) == {("198.18.0.20", 8081)}
     assert hops["proxy_median_ms"].median() == pytest.approx(parameters["proxy_delay_ms"], rel=0.3)
+
+
+def test_a_bundle_without_payload_shows_a_sidecars_share_too(run, tmp_path):
+    made = run("sidecar")
+    ((point, packets),) = frames_of(made.capture, {1: loud(made)[0]}).items()
+    contents = Contents(payload=False, dns=False, note="trimmed")
+    part = write_part(made.capture, point, packets, tmp_path / "part.pcapng", contents=contents)
+    shared = k8scap.load(part.file)
+    slow = next(finding for finding in shared.findings if finding.rule == "slow-proxy")
+    assert (slow.status, slow.affected) == ("found", len(made.truth["parameters"]["think_ms"]))
 
 
 def test_a_proxy_that_passes_on_at_once_is_no_fault(run):

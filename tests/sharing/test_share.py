@@ -12,6 +12,8 @@ from scapy.all import ICMP, IP, TCP, Ether, PcapReader, Raw, wrpcap
 
 import k8scap
 from k8scap.errors import UsageError
+from k8scap.sharing.evidence import frames_of
+from k8scap.sharing.recordings import Contents, write_part
 
 EXAMPLE = Path(__file__).parents[2] / "notebooks" / "captures" / "packet-loss.pcap"
 IN_CONVERSATION = b"Authorization: Bearer hunter2 "
@@ -54,7 +56,7 @@ def incident(tmp_path_factory):
     manifest |= {
         "name": "incident",
         "point": "incident",
-        "filter": "host 10.77.0.99 or tcp",
+        "filter": "(host 10.77.0.99 or host 198.18.0.20) or src port 5001",
         "command": ["tcpdump", "--", "letmein"],
         "notes": ["The command curl -u admin:letmein ended with exit code 0."],
         "events": [{"reason": "BackOff", "message": "kaboom"}],
@@ -70,6 +72,11 @@ def incident(tmp_path_factory):
     manifest["evidence"]["start"]["sockets"] = [{"local": "198.18.0.10:1", "peer": "10.77.0.99:5432"}]
     path.with_suffix(".json").write_text(json.dumps(manifest))
     return path
+
+
+@pytest.fixture(scope="module")
+def whole(incident):
+    return k8scap.load(incident)
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +135,8 @@ def test_the_conversation_is_there_whole_with_its_lengths(incident, bundle):
     assert max(captured) <= 20 + 60
 
 
-def test_the_finding_is_found_again_by_who_gets_it(incident, bundle):
-    first = k8scap.load(incident).findings[0].to_dict()
+def test_the_finding_is_found_again_by_who_gets_it(whole, bundle):
+    first = whole.findings[0].to_dict()
     told = k8scap_command("diagnose", bundle / "incident.pcapng", "--format", "json")
     again = json.loads(told.stdout)[0]
     for key in ("rule", "title", "source", "destination", "affected", "total", "seconds_lost", "first_seen"):
@@ -144,6 +151,7 @@ def test_who_reads_it_is_told_what_it_is_and_what_is_missing(bundle):
         assert words in told
     manifest = json.loads((bundle / "incident.json").read_text())
     assert {entry["name"] for entry in manifest["names"]} == {"client", "server"}
+    assert manifest["filter"] == "(host … or host 198.18.0.20) or src port 5001"
     assert manifest["dataplane"] == {"cni": "Cilium"}
     assert manifest["evidence"]["end"]["Ip.InReceives"] > 0
 
@@ -163,15 +171,14 @@ def test_payload_goes_along_where_it_is_asked_for_each_point_in_its_file_all_in_
     assert "PAYLOAD" in (tmp_path / "all" / "README.txt").read_text()
 
 
-def test_what_is_there_is_not_overwritten_and_only_what_was_found_is_shared(incident, bundle):
-    cap = k8scap.load(incident)
+def test_what_is_there_is_not_overwritten_and_only_what_was_found_is_shared(whole, bundle):
     with pytest.raises(UsageError, match="is there already"):
-        k8scap.share(cap, findings=1, output=bundle)
+        k8scap.share(whole, findings=1, output=bundle)
     with pytest.raises(UsageError, match="no finding 99 here, of 1 to"):
-        k8scap.share(cap, findings=99)
-    ruled_out = next(finding for finding in cap.findings if finding.status == "ruled_out")
+        k8scap.share(whole, findings=99)
+    ruled_out = next(finding for finding in whole.findings if finding.status == "ruled_out")
     with pytest.raises(UsageError, match=ruled_out.rule):
-        k8scap.share(cap, findings=ruled_out)
+        k8scap.share(whole, findings=ruled_out)
 
 
 def test_icmp_errors_about_the_conversation_come_along_others_do_not(tmp_path):
@@ -195,7 +202,9 @@ def test_icmp_errors_about_the_conversation_come_along_others_do_not(tmp_path):
         written.append(frame)
     wrpcap(str(tmp_path / "refused.pcap"), written)
     cap = k8scap.load(tmp_path / "refused.pcap")
-    number = 1 + next(i for i, f in enumerate(cap.findings) if "198.18.0.2" in f.destination)
-    out = k8scap.share(cap, findings=number, output=tmp_path / "bundle")
-    told = tshark(out / "refused.pcapng", "ip.dst", "icmp.type")
+    finding = next(f for f in cap.findings if "198.18.0.2" in f.destination)
+    ((point, packets),) = frames_of(cap, {1: finding}).items()
+    contents = Contents(payload=False, dns=False, note="trimmed")
+    write_part(cap, point, packets, tmp_path / "part.pcapng", contents=contents)
+    told = tshark(tmp_path / "part.pcapng", "ip.dst", "icmp.type")
     assert sorted(told) == sorted([["198.18.0.2", ""]] * 4 + [["198.18.0.1,198.18.0.2", "3"]] * 4)

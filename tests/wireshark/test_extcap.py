@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from k8scap.wireshark.extcap import main
 from k8scap.wireshark.sentences import sentence
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def extcap(configuration: Path, *words: str) -> subprocess.CompletedProcess[str]
 
 @pytest.mark.root
 @pytest.mark.usefixtures("configuration")
-def test_a_target_that_is_typed_is_captured(namespace: NetworkNamespace) -> None:
+def test_a_target_that_is_typed_is_captured_and_nothing_is_left_running(namespace: NetworkNamespace) -> None:
     namespace.start(sys.executable, "-c", _SEND)
     target = f"extcap.k8scap.target:netns/{namespace.name}"
     exact = "extcap.k8scap.exactfilter:true"
@@ -63,18 +64,10 @@ def test_a_target_that_is_typed_is_captured(namespace: NetworkNamespace) -> None
         *("-T", "fields", "-e", "ip.dst", "-e", "udp.dstport"),
     )
     assert shown.stdout.splitlines() == ["127.0.0.1\t4001"] * 5
-    assert "k8scap" in tshark("-D").stdout
-
-
-@pytest.mark.root
-@pytest.mark.usefixtures("configuration")
-def test_nothing_is_left_running_behind_it(namespace: NetworkNamespace) -> None:
-    namespace.start(sys.executable, "-c", _SEND)
-    tshark("-i", "k8scap", "-o", f"extcap.k8scap.target:netns/{namespace.name}", "-c", "1")
     deadline = time.monotonic() + 5
     while (left := namespace_programs(namespace)) != {"python"} and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert left == {"python"}
+    assert left == {"python"}  # the sender: tcpdump has ended
 
 
 def namespace_programs(namespace: NetworkNamespace) -> set[str]:
@@ -104,23 +97,27 @@ def test_what_goes_wrong_is_told_where_wireshark_shows_it() -> None:
     assert "There is no network namespace nope. Next: ip netns list" in told.stderr
 
 
-def test_a_filter_is_checked_before_it_is_used(configuration: Path) -> None:
-    asked = ("--extcap-interface", "k8scap", "--extcap-capture-filter")
-    assert extcap(configuration, *asked, "tcp port 80").stdout == ""
-    assert "syntax error" in extcap(configuration, *asked, "tcp prt 80").stdout
-    assert extcap(configuration, *asked, "-w/tmp/file").stdout != ""
+def test_a_filter_is_checked_before_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    def said(text: str) -> str:
+        assert main(["--extcap-interface", "k8scap", "--extcap-capture-filter", text]) == 0
+        return capsys.readouterr().out
+
+    assert said("tcp port 80") == ""
+    assert "syntax error" in said("tcp prt 80")
+    assert said("-w/tmp/file") != ""
 
 
-def test_settings_fit_the_interface(configuration: Path) -> None:
-    def settings(name: str) -> str:
-        return extcap(configuration, "--extcap-config", "--extcap-interface", name).stdout
+def test_settings_fit_the_interface(capsys: pytest.CaptureFixture[str]) -> None:
+    def said(question: str, interface: str) -> str:
+        assert main([f"--extcap-{question}", "--extcap-interface", interface]) == 0
+        return capsys.readouterr().out
 
-    assert "{call=--target}" in settings("k8scap")
-    assert "{value=node-pod}" in settings("k8scap-pod-shop.web")
-    assert "{call=--namespace}" not in settings("k8scap-pod-shop.web")
-    assert "{call=--via}" not in settings("k8scap-docker-web")
-    assert "dlt {number=1}" in extcap(configuration, "--extcap-dlts", "--extcap-interface", "k8scap").stdout
-    assert extcap(configuration, "--extcap-config", "--extcap-interface", "k8scap-docker-a;b").returncode == 2
+    assert "{call=--target}" in said("config", "k8scap")
+    assert "{value=node-pod}" in said("config", "k8scap-pod-shop.web")
+    assert "{call=--namespace}" not in said("config", "k8scap-pod-shop.web")
+    assert "{call=--via}" not in said("config", "k8scap-docker-web")
+    assert "dlt {number=1}" in said("dlts", "k8scap")
+    assert main(["--extcap-config", "--extcap-interface", "k8scap-docker-a;b"]) == 2
 
 
 def test_a_cluster_that_does_not_answer_keeps_wireshark_from_nothing(

@@ -32,16 +32,32 @@ def read(*, context: str | None, kubeconfig: Path | None) -> Access:
     Raises UsageError (no such context), NotPermittedError (no credentials), ClusterUnreachableError (there is
     no kubeconfig at all).
     """
-    files = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG") or "~/.kube/config"
-    there = any(Path(part).expanduser().is_file() for part in files.split(os.pathsep) if part)
-    if there:
+    files = str(kubeconfig) if kubeconfig else _kubeconfigs()
+    if _are_there(files):
         return _of_kubeconfig(files, context)
-    if (_ACCOUNT / "token").is_file() and not context and not kubeconfig:
+    if _has_account() and not context and not kubeconfig:
         return _of_account()
     raise ClusterUnreachableError(
         f"There is no kubeconfig ({files}), and this is no pod with an account of its own.",
         next_step="export KUBECONFIG=…, or on the pod's node: k8scap capture container/ID",
     )
+
+
+def is_told() -> bool:
+    """Whether anything says which API server to ask; it is read in neither case."""
+    return _are_there(_kubeconfigs()) or _has_account()
+
+
+def _kubeconfigs() -> str:
+    return os.environ.get("KUBECONFIG") or "~/.kube/config"
+
+
+def _are_there(files: str) -> bool:
+    return any(Path(part).expanduser().is_file() for part in files.split(os.pathsep) if part)
+
+
+def _has_account() -> bool:
+    return (_ACCOUNT / "token").is_file()
 
 
 def _of_kubeconfig(files: str, context: str | None) -> Access:
