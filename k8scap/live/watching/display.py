@@ -55,7 +55,9 @@ class Shown:
         cell = _cell()
         if cell not in self._places:
             place = self._places[cell] = f"k8scap-{secrets.token_hex(8)}"
-            display(self._panel, display_id=place)  # type: ignore[no-untyped-call]
+            data, metadata = self._panel.bundle
+            shown = {**bundle(self._live), **data}  # the summary is for who has no widgets
+            display(shown, metadata=metadata, display_id=place, raw=True)  # type: ignore[no-untyped-call]
 
     def _update(self, watcher: Watcher) -> None:
         from k8scap.live.watching.view import look

@@ -1,6 +1,6 @@
 // Everything that is shown comes as text from Python and is set as text: nothing from the wire is markup.
 
-const STALE_MS = 6000;
+const STALE_MS = 5000;
 const UNHEARD_MS = 3000;
 const STALE = "No news from the kernel. Where it has died, the capture has ended with it, and its files are whole.";
 const UNHEARD =
