@@ -39,7 +39,8 @@ HOSTILE = "<img src=x onerror='document.title=1'><b>bold</b>"
 BY_HAND = f"""from k8scap.live.watching.panel import Panel
 text = {HOSTILE!r}
 view = {{
-    "running": True, "title": text, "state": text, "packets": "1", "packet_rate": "1", "byte_rate": "1 B/s",
+    "running": True, "ending": False, "title": text, "state": text,
+    "packets": "1", "packet_rate": "1", "byte_rate": "1 B/s",
     "on_disk": "1 B", "dropped": "12", "some_dropped": True, "history": [1, 3, 2],
     "talks": [[text, text, "TCP", "1 B/s", "1", "1 B"]],
     "findings": [["critical", "packet-loss", text, "10:00:00"]], "more_findings": "", "notes": [text],

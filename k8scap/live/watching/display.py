@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from k8scap.live.watching.watcher import Watcher
 
 
+_READING_SECONDS = 10.0
+"""For a capture that nobody has watched, and that has ended."""
+
+
 def in_a_notebook() -> bool:
     """Whether a kernel runs us, whose front end may show a panel."""
     if "ipykernel" not in sys.modules:
@@ -34,6 +38,8 @@ def bundle(live: LiveCapture) -> Mapping[str, str]:
     from k8scap.live.watching.summary import html
     from k8scap.live.watching.view import look
 
+    if not live.running:
+        live.watcher.wait(_READING_SECONDS)
     return {"text/plain": repr(live), "text/html": html(look(live.watcher))}
 
 
