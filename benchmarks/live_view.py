@@ -1,9 +1,10 @@
 """A live capture in a notebook's kernel under load: what it costs, and whether anything is lost.
 
-    sudo python benchmarks/live_view.py [--rate 50000] [--seconds 60]
+    sudo python benchmarks/live_view.py [--rate 50000] [--seconds 60] [--tcp]
 
-Two namespaces of its own, joined by a veth: iperf3 sends small UDP datagrams at a steady rate, and a few TCP
-connections ask and answer beside them. `k8scap.watch` runs in a real kernel (ipykernel), its panel shown to a
+Two namespaces of its own, joined by a veth: iperf3 sends small UDP datagrams at a steady rate (with `--tcp`,
+small segments over four connections, of which the link loses one in 200), and a few TCP connections ask and
+answer beside them. `k8scap.watch` runs in a real kernel (ipykernel), its panel shown to a
 client that takes every message. Processor times and memory are the kernel's, from /proc, tcpdump's and its
 helpers' apart; dropped is tcpdump's count; what came by, the veth's own counter knows.
 """
@@ -144,9 +145,13 @@ def came_by(namespace: str) -> int:
     return int(told["rx"]["packets"]) + int(told["tx"]["packets"])
 
 
-def measure(rate: int, seconds: int) -> Iterator[tuple[str, str]]:
+def measure(rate: int, seconds: int, *, tcp: bool) -> Iterator[tuple[str, str]]:
     """What is to be told, in lines of name and value."""
-    with ends_on_signals(), namespaces(loss=0) as (here, there), tempfile.TemporaryDirectory() as folder:
+    with (
+        ends_on_signals(),
+        namespaces(loss=0.005 if tcp else 0) as (here, there),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         inside = ("ip", "netns", "exec")
         kernel = Kernel()
         try:
@@ -157,27 +162,19 @@ def measure(rate: int, seconds: int) -> Iterator[tuple[str, str]]:
                 started(*inside, there, sys.executable, "-c", _TALK, "198.18.0.2", "198.18.0.1", "no"),
             ):
                 time.sleep(4)  # kernels are loaded, and the servers listen
-                yield from _under_load(kernel, here, rate, seconds)
+                yield from _under_load(kernel, here, rate, seconds, tcp=tcp)
                 yield "the veth's packets", f"{came_by(here) - before:,}"
         finally:
             kernel.close()
 
 
-def _under_load(kernel: Kernel, here: str, rate: int, seconds: int) -> Iterator[tuple[str, str]]:
+def _under_load(
+    kernel: Kernel, here: str, rate: int, seconds: int, *, tcp: bool
+) -> Iterator[tuple[str, str]]:
     inside = ("ip", "netns", "exec", here)
     bits = rate * _PAYLOAD * 8
-    sender = (
-        "iperf3",
-        "-c",
-        "198.18.0.2",
-        "-u",
-        "-l",
-        str(_PAYLOAD),
-        "-b",
-        str(bits),
-        "-t",
-        str(seconds + 5),
-    )
+    kind = ("-P", "4", "-M", str(_PAYLOAD), "-b", str(bits // 4)) if tcp else ("-u", "-b", str(bits))
+    sender = ("iperf3", "-c", "198.18.0.2", *kind, "-l", str(_PAYLOAD), "-t", str(seconds + 5))
     with started(*inside, *sender), started(*inside, sys.executable, "-c", _TALK, "", "198.18.0.2", "yes"):
         time.sleep(2)
         yield "load of the machine before", f"{os.getloadavg()[0]:.2f}"
@@ -216,9 +213,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rate", type=int, default=50_000, help="datagrams a second")
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--tcp", action="store_true", help="TCP, with losses, in the place of UDP")
     arguments = parser.parse_args()
     print("| | |\n| --- | ---: |")
-    for name, value in measure(arguments.rate, arguments.seconds):
+    for name, value in measure(arguments.rate, arguments.seconds, tcp=arguments.tcp):
         print(f"| {name} | {value} |", flush=True)
     return 0
 

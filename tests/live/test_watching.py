@@ -105,7 +105,7 @@ def test_tcp_analysis_goes_on_across_the_seams(namespace, talk, tmp_path):
     ]
     for place, name in enumerate(WIRESHARKS, start=3):
         assert table[name].tolist() == [bool(row[place]) for row in told]
-    assert table["retransmission"].sum() > 3
+    assert table["retransmission"].any()
     rtts = [row[0] for row in tshark_says(tmp_path / "web.pcap", "tcp.analysis.ack_rtt") if row[0]]
     assert table["ack_rtt"].dropna().tolist() == pytest.approx([float(rtt) for rtt in rtts], abs=1e-9)
 

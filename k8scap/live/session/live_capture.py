@@ -80,6 +80,11 @@ class LiveCapture:
         return not self._done.is_set()
 
     @property
+    def ending(self) -> bool:
+        """Whether it was asked to end, or has ended."""
+        return bool(self._asked) or not self.running
+
+    @property
     def counters(self) -> Counters:
         """Of all interfaces together; tcpdump's part is at most a second old (ten, on another machine)."""
         return endings.total([recorder.counters for recorder in self._crews.recorders])

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from k8scap.live.watching.watcher import Watcher
 
 
+_READING_SECONDS = 10.0
+"""For a capture that nobody has watched, and that has ended."""
+
+
 def in_a_notebook() -> bool:
     """Whether a kernel runs us, whose front end may show a panel."""
     if "ipykernel" not in sys.modules:
@@ -34,6 +38,8 @@ def bundle(live: LiveCapture) -> Mapping[str, str]:
     from k8scap.live.watching.summary import html
     from k8scap.live.watching.view import look
 
+    if not live.running:
+        live.watcher.wait(_READING_SECONDS)
     return {"text/plain": repr(live), "text/html": html(look(live.watcher))}
 
 
@@ -55,7 +61,9 @@ class Shown:
         cell = _cell()
         if cell not in self._places:
             place = self._places[cell] = f"k8scap-{secrets.token_hex(8)}"
-            display(self._panel, display_id=place)  # type: ignore[no-untyped-call]
+            data, metadata = self._panel.bundle
+            shown = {**bundle(self._live), **data}  # the summary is for who has no widgets
+            display(shown, metadata=metadata, display_id=place, raw=True)  # type: ignore[no-untyped-call]
 
     def _update(self, watcher: Watcher) -> None:
         from k8scap.live.watching.view import look

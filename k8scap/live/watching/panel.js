@@ -1,6 +1,6 @@
 // Everything that is shown comes as text from Python and is set as text: nothing from the wire is markup.
 
-const STALE_MS = 6000;
+const STALE_MS = 5000;
 const UNHEARD_MS = 3000;
 const STALE = "No news from the kernel. Where it has died, the capture has ended with it, and its files are whole.";
 const UNHEARD =
@@ -117,7 +117,7 @@ export function render({ model, el }) {
     );
     found.replaceChildren(findings(view));
     notes.replaceChildren(...view.notes.map((note) => make("div", "", note)));
-    stop.hidden = !view.running;
+    stop.hidden = view.ending;
     warn();
   }
 
@@ -126,7 +126,7 @@ export function render({ model, el }) {
     const now = Date.now();
     const stale = view.running && now - heard > STALE_MS;
     root.classList.toggle("k8scap-live-stale", Boolean(stale));
-    const unheard = view.running && asked && now - asked > UNHEARD_MS;
+    const unheard = view.running && !view.ending && asked && now - asked > UNHEARD_MS;
     warning.textContent = stale ? STALE : unheard ? UNHEARD : "";
   }
 

@@ -32,6 +32,12 @@ class Panel(anywidget.AnyWidget):
         if hasattr(self.comm, "_reply_subshell_for"):
             self.comm._reply_subshell_for = _as_the_front_end_says  # noqa: SLF001 - there is no other way
 
+    @property
+    def bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The widget for a front end that has widgets: MIME types with their data, and metadata."""
+        data, metadata = self._repr_mimebundle_() or ({}, {})
+        return {kind: value for kind, value in data.items() if not kind.startswith("text/")}, metadata
+
     def _hear(self, _widget: Any, content: Any, _buffers: Any) -> None:
         if content == {"say": "stop"}:
             self._on_stop()

@@ -19,9 +19,10 @@ _TALKS = 8
 _FINDINGS = 6
 _POINTS = 3
 View = dict[str, Any]
-"""Keys: running, title, state, packets, packet_rate, byte_rate, on_disk, dropped, some_dropped, history
-(packets of each second), talks, findings, more_findings, notes. All but `running`, `some_dropped` and
-`history` are text, or lists of rows of text; what comes from the wire is printable, not escaped for HTML."""
+"""Keys: running, ending, title, state, packets, packet_rate, byte_rate, on_disk, dropped, some_dropped,
+history (packets of each second), talks, findings, more_findings, notes. All but `running`, `ending`,
+`some_dropped` and `history` are text, or lists of rows of text; what comes from the wire is printable, and
+not escaped for HTML."""
 
 
 def look(watcher: Watcher) -> View:
@@ -35,6 +36,7 @@ def look(watcher: Watcher) -> View:
     rates = history[-1] if history else (packets / seconds if seconds > 0 else 0, None)
     return {
         "running": not watcher.over,
+        "ending": live.ending,
         "title": _title(live),
         "state": _state(watcher, seconds),
         "packets": f"{packets:,}",
@@ -71,7 +73,9 @@ def _state(watcher: Watcher, seconds: float) -> str:
         how = "complete" if all(m.state == "complete" for m in live.manifests) else "not complete"
         return f"ended after {seconds:,.0f} s ({manifest.ended_by or 'stopped'}), {how}"
     if not live.running:
-        return "ended; judging what came …"
+        return "ended, and what came is being judged …"
+    if live.ending:
+        return "ending …"
     return f"{seconds:,.0f} s of {live.seconds:,.0f} s" if live.seconds else f"{seconds:,.0f} s"
 
 

@@ -39,7 +39,6 @@ class Watcher:
     Attributes
     ----------
     ready: whether the packet engine was there, which is compiled once on a machine.
-    over: whether the capture has ended and all of it has been read.
     findings: those so far.
     failure: what keeps the table from growing; empty as long as nothing does.
     """
@@ -56,11 +55,21 @@ class Watcher:
         self._names = Names()
         self._known = 0
         self.lock = threading.Lock()
-        self.ready = self.over = False
+        self.ready = False
+        self._over = threading.Event()
         self.findings = FindingsSoFar()
         self.failure = ""
         self._thread = threading.Thread(target=self._run, name="k8scap-watcher", daemon=True)
         self._judge = threading.Thread(target=self._keep_judging, name="k8scap-judge", daemon=True)
+
+    @property
+    def over(self) -> bool:
+        """Whether the capture has ended, and all of it has been read and judged."""
+        return self._over.is_set()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until all is over (seconds); whether it is."""
+        return self._over.wait(timeout)
 
     @property
     def live(self) -> LiveCapture:
@@ -142,10 +151,11 @@ class Watcher:
             self._all_read = True
             self._turn.notify_all()
         self._live.wait()  # where reading failed, there is still an end to be told
+        self._notify()
         self._judge.join(_LAST_FINDINGS_SECONDS)
         if self._points is not None:
             self._points.close()
-        self.over = True
+        self._over.set()
         self._notify()
 
     def _await_a_pass(self) -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 
+import pandas as pd
 import pytest
 
 import k8scap
@@ -44,11 +45,13 @@ def test_both_ends_of_a_call_are_two_points_of_one_capture(cluster, talk, tmp_pa
     with k8scap.watch(
         "client", "server", namespace=talk.server.namespace, via="node-pod", output=tmp_path, name="both"
     ) as live:
+        assert len(live.packets) == 0
         talk.ask(2)
         time.sleep(0.2)
     cap = live.result()
 
     assert cap.points == ("client", "server")
+    pd.testing.assert_frame_equal(live.packets, cap.packets, check_index_type="equiv")
     for end in cap.points:
         assert len(set(seen_by_tshark(tmp_path / f"both.{end}.pcap", "tcp.flags.syn == 1"))) == 2
     over_all = json.loads((tmp_path / "both.json").read_text())
