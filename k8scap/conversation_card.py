@@ -105,7 +105,8 @@ def _percentiles(round_trips: pd.DataFrame, half: str, words: str) -> str:
         return ""
     median, tail, worst = (f"{values.quantile(share):,.3g}" for share in _PERCENTILES)
     within = f"95 % within {tail} ms, 99 % within {worst} ms"
-    return f"{words}: median {median} ms, {within} ({len(values):,} samples)"
+    many = "1 sample" if len(values) == 1 else f"{len(values):,} samples"
+    return f"{words}: median {median} ms, {within} ({many})"
 
 
 def _exchanges(exchanges: pd.DataFrame) -> str:

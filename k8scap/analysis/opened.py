@@ -73,6 +73,11 @@ class Opened:
         yield from iter_packets(self._sources, chunk, selection, engine=self._engine)
 
     @property
+    def engine(self) -> str:
+        """The one that was asked for."""
+        return self._engine
+
+    @property
     def recordings(self) -> tuple[Recording, ...]:
         return tuple(source.recording for source in self._sources)
 

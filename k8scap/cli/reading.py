@@ -115,15 +115,21 @@ def print_diagnosis(cap: Capture) -> None:
 
 
 def add_report(commands: Commands) -> None:
-    command = add_command(commands, "report", run_report, "one self-contained HTML file")
+    from k8scap.html_report import FORMATS
+
+    command = add_command(
+        commands, "report", run_report, "one self-contained file: HTML, PDF, notebook, Markdown"
+    )
     add_files(command)
-    command.add_argument("-o", "--output", default="report.html", metavar="OUT")
+    command.add_argument("--format", choices=FORMATS, help="default: what OUT ends with, else html")
+    command.add_argument("-o", "--output", metavar="OUT", help="default: report.html, report.pdf …")
 
 
 def run_report(arguments: argparse.Namespace) -> int:
     from k8scap.html_report import report
 
-    print(report(opened(arguments), arguments.output))
+    output = arguments.output or f"report.{arguments.format or 'html'}"
+    print(report(opened(arguments), output, format=arguments.format))
     return 0
 
 

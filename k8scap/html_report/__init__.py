@@ -1,4 +1,7 @@
-"""A capture as one self-contained HTML file: what was found, the evidence, the next command to type."""
+"""A capture as one file to read or hand on: what was found, the evidence, the next command to type.
+
+A self-contained HTML page; the same printed to PDF; a notebook that shows it again; Markdown.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +14,53 @@ from k8scap.errors import DiskFullError, K8scapError, NotPermittedError, UsageEr
 if TYPE_CHECKING:
     from k8scap.analysis import Capture
 
-__all__ = ["report"]
+__all__ = ["FORMATS", "report"]
+
+FORMATS = ("html", "pdf", "ipynb", "md")
 
 
-def report(cap: Capture, path: str | os.PathLike[str]) -> Path:
+def report(cap: Capture, path: str | os.PathLike[str], *, format: str | None = None) -> Path:  # noqa: A002
     """Write the report of `cap` to `path` (readable by the owner only) and return that path.
 
-    The file asks nothing of any network and holds no payload. A report that stood there is replaced
-    only once the new one is whole. Raises UsageError, NotPermittedError or DiskFullError where it
-    cannot be written.
+    `format` is html, pdf, ipynb or md; None takes what `path` ends with, else html. The file asks nothing
+    of any network and holds no payload; the notebook has to be run, and reads the capture files again.
+    A report that stood there is replaced only once the new one is whole. Raises UsageError,
+    NotPermittedError or DiskFullError where it cannot be written, and ToolMissingError where PDF is asked
+    for and no Chromium is here to print it.
     """
+    target = Path(path).expanduser()
+    chosen = _format(target, format)
+    _check(target)
+    _write(target, _made(cap, target, chosen))
+    return target
+
+
+def _format(target: Path, asked: str | None) -> str:
+    if asked is None:
+        ending = target.suffix.lower().lstrip(".")
+        return ending if ending in FORMATS else "html"
+    if asked not in FORMATS:
+        raise UsageError(f"A report is {', '.join(FORMATS)}, not {asked}.", next_step="--format html")
+    return asked
+
+
+def _made(cap: Capture, target: Path, chosen: str) -> bytes:
+    if chosen == "md":
+        from k8scap.html_report.markdown import markdown
+
+        return markdown(cap).encode()
+    if chosen == "ipynb":
+        from k8scap.html_report.as_notebook import notebook
+
+        return notebook(cap, folder=target.parent).encode()
     from k8scap.html_report.page import render
 
-    target = Path(path).expanduser()
-    _check(target)
-    _write(target, render(cap))
-    return target
+    if chosen == "html":
+        return render(cap).encode()
+    from k8scap.html_report.printing import find_browser, printed
+
+    browser = find_browser()  # before the work, not after it
+    return printed(render(cap), browser=browser, folder=target.parent)
 
 
 def _check(target: Path) -> None:
@@ -37,12 +71,12 @@ def _check(target: Path) -> None:
         raise UsageError(f"There is no folder {target.parent}.", next_step=f"mkdir -p {target.parent}")
 
 
-def _write(target: Path, html: str) -> None:
+def _write(target: Path, content: bytes) -> None:
     draft = target.with_name(f".{target.name}.new")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(html)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
         draft.replace(target)
     except OSError as error:
         draft.unlink(missing_ok=True)

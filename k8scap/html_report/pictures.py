@@ -23,7 +23,10 @@ WIDTH, HEIGHT = 7.8, 3.8
 MANY_ROUND_TRIPS = 3000
 """More of them cover one another as marks; a heat map counts them."""
 
-PACKETS_IN_LADDER = 30
+PACKETS_IN_LADDER = 16
+
+CLOSE_UPS = 3
+"""Findings with pictures of their own: the page stays under 3 MB."""
 
 _HEAD, _ROW, _NOTHING = 1.6, 0.36, 1.0
 _LADDER_ROW = 0.23
@@ -40,8 +43,8 @@ class Picture:
     source: str
 
 
-def pictures(cap: Capture, found: Iterable[Finding]) -> list[Picture]:
-    """All plots of a capture, the most telling first; the close-ups are of the worst finding's TCP stream."""
+def pictures(cap: Capture) -> list[Picture]:
+    """All plots of a capture, the most telling first."""
     from k8scap import plot
 
     first = [
@@ -56,7 +59,7 @@ def pictures(cap: Capture, found: Iterable[Finding]) -> list[Picture]:
             _draw(plot.service_map, cap, row=_MAP_ROW, column=_MAP_COLUMN),
         ),
     ]
-    return [*first, *_latency(cap), *_traffic(cap), *_close_up(cap, found)]
+    return [*first, *_latency(cap), *_traffic(cap)]
 
 
 def _latency(cap: Capture) -> Iterator[Picture]:
@@ -70,7 +73,7 @@ def _latency(cap: Capture) -> Iterator[Picture]:
     if len(cap.round_trips) > MANY_ROUND_TRIPS:
         yield Picture(
             "Round trips, as a heat map",
-            "The darker, the more round trips took so long at that time.",
+            "The further from the background's colour, the more round trips took so long at that time.",
             _draw(plot.latency_heatmap, cap),
         )
     yield Picture(
@@ -98,47 +101,86 @@ def _traffic(cap: Capture) -> Iterator[Picture]:
     )
 
 
-def _close_up(cap: Capture, found: Iterable[Finding]) -> Iterator[Picture]:
+@dataclass(frozen=True)
+class Stream:
+    """A TCP stream, the first of a finding's frames in it, and whether it carried data."""
+
+    number: int
+    frame: int
+    talking: bool
+
+
+def close_ups(cap: Capture, found: Iterable[Finding]) -> dict[int, list[Picture]]:
+    """Of the worst findings, by their place: the TCP stream that shows each best."""
+    found = list(found)
+    drawn: dict[int, list[Picture]] = {}
+    for finding, stream in telling_streams(cap, found):
+        drawn[found.index(finding)] = list(_close_up(cap, finding, stream, whole=not drawn))
+    return drawn
+
+
+def telling_streams(cap: Capture, found: Iterable[Finding]) -> list[tuple[Finding, Stream]]:
+    """The worst findings that have a TCP stream to show, and that; no stream twice."""
+    telling: dict[tuple[str, int], tuple[Finding, Stream]] = {}
+    for finding in found:
+        stream = _telling_stream(cap, finding)
+        if stream is not None:
+            telling.setdefault((finding.point, stream.number), (finding, stream))
+        if len(telling) == CLOSE_UPS:
+            break
+    return list(telling.values())
+
+
+def _close_up(cap: Capture, finding: Finding, stream: Stream, *, whole: bool) -> Iterator[Picture]:
+    """Some packets as a ladder; before them, of the worst finding, the `whole` connection's bytes."""
     from k8scap import plot
 
-    worst = _worst_stream(cap, found)
-    if worst is None:
-        return
-    stream, frame = worst
+    data = _seen_at(cap, finding.point)
+    if whole and stream.talking:
+        yield Picture(
+            "One connection, close up",
+            f"TCP stream {stream.number}: sequence numbers over time. Flat is waiting.",
+            _draw(plot.time_sequence, data, stream=stream.number),
+        )
     yield Picture(
-        "One connection, close up",
-        f"TCP stream {stream}, from the worst finding: sequence numbers over time. Flat is waiting.",
-        _draw(plot.time_sequence, cap, stream=stream),
-    )
-    yield Picture(
-        "The same, packet by packet",
-        f"TCP stream {stream} around frame {frame}: time goes down, long waits are cut.",
+        "Packet by packet",
+        f"TCP stream {stream.number} around frame {stream.frame}: time goes down, long waits are cut.",
         _draw(
-            plot.exchange_ladder, cap, row=_LADDER_ROW, stream=stream, around=frame, most=PACKETS_IN_LADDER
+            plot.exchange_ladder,
+            data,
+            row=_LADDER_ROW,
+            stream=stream.number,
+            around=stream.frame,
+            most=PACKETS_IN_LADDER,
         ),
     )
 
 
-def _worst_stream(cap: Capture, found: Iterable[Finding]) -> tuple[int, int] | None:
-    """The TCP stream with most of the worst finding's frames, if it carried data, and the first of these."""
-    for finding in found:
-        here = cap.packets[cap.packets["point"].astype("object") == finding.point]
-        tcp = here[(here["protocol"] == "TCP") & here["stream"].notna()]
-        talking = tcp.loc[tcp["payload_length"] > 0, "stream"].unique()
-        mine = tcp[tcp.index.isin(finding.frames) & tcp["stream"].isin(talking)]
-        if len(mine):
-            stream = int(mine["stream"].mode().iloc[0])
-            return stream, int(mine.index[mine["stream"] == stream].min())
-    return None
+def _seen_at(cap: Capture, point: str) -> Any:
+    """What a view of one point is given: streams are numbered at each point anew."""
+    if len(cap.points) == 1:
+        return cap
+    return cap.named(cap.packets[cap.packets["point"].astype("object") == point])
 
 
-def _draw(
-    view: Callable[..., Any], cap: Capture, *, row: float = 0, column: float = 0, **options: Any
-) -> str:
+def _telling_stream(cap: Capture, finding: Finding) -> Stream | None:
+    """The TCP stream with most of the finding's frames, one that carried data before others."""
+    here = cap.packets[cap.packets["point"].astype("object") == finding.point]
+    mine = here[here.index.isin(finding.frames) & (here["protocol"] == "TCP") & here["stream"].notna()]
+    if mine.empty:
+        return None
+    streams = here[(here["protocol"] == "TCP") & here["stream"].isin(mine["stream"].unique())]
+    talking = streams.loc[streams["payload_length"] > 0, "stream"].unique()
+    telling = mine[mine["stream"].isin(talking)] if len(talking) else mine
+    number = int(telling["stream"].mode().iloc[0])
+    return Stream(number, int(telling.index[telling["stream"] == number].min()), bool(len(talking)))
+
+
+def _draw(view: Callable[..., Any], data: Any, *, row: float = 0, column: float = 0, **options: Any) -> str:
     """A view on axes that nobody else holds; `row` and `column` are inches where it has such."""
     from k8scap.plot.canvas import detached_axes
 
-    axes = view(cap, ax=detached_axes(), **options)
+    axes = view(data, ax=detached_axes(), **options)
     figure = axes.figure
     figure.set_size_inches(_size(axes, row=row, column=column))
     svg = _saved(figure, "svg", metadata={"Date": None})
