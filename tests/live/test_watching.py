@@ -248,6 +248,19 @@ def test_what_is_found_is_seen_while_it_runs(namespace, tmp_path):
     assert "connection-refused" in rules
 
 
+def test_whoever_shows_it_may_fail_and_the_table_grows_all_the_same(pair, tmp_path, capfd):
+    def fail(_watcher):
+        raise RuntimeError("no widget")
+
+    running = live.watch(pair.target, output=tmp_path, name="web", **AT_ONCE)
+    running.watcher.tell(fail)
+    pair.send(40)
+    assert wait_until(lambda: len(running.packets) == 40)
+    assert len(running.stop().packets) == 40
+
+    assert "showing the capture failed (RuntimeError: no widget); it goes on." in capfd.readouterr().err
+
+
 # ---- where there is no table ----
 
 

@@ -64,6 +64,8 @@ class Shown:
             data, metadata = self._panel.bundle
             shown = {**bundle(self._live), **data}  # the summary is for who has no widgets
             display(shown, metadata=metadata, display_id=place, raw=True)  # type: ignore[no-untyped-call]
+            if self._live.watcher.over:  # it ended before there was a place for its summary
+                self._leave_summaries()
 
     def _update(self, watcher: Watcher) -> None:
         from k8scap.live.watching.view import look
@@ -76,7 +78,7 @@ class Shown:
         from IPython.display import update_display
 
         summary = dict(bundle(self._live))
-        for place in self._places.values():
+        for place in tuple(self._places.values()):
             update_display(summary, display_id=place, raw=True)  # type: ignore[no-untyped-call]
 
 

@@ -96,7 +96,10 @@ class Watcher:
         self._judge.start()
 
     def tell(self, listener: Callable[[Watcher], None]) -> None:
-        """Call `listener` after every pass, from the watcher's thread, the last time when all is over."""
+        """Call `listener` after every pass, from the watcher's thread, the last time when all is over.
+
+        One that raises is told no more.
+        """
         self._listeners.append(listener)
         self._wake.set()
 
@@ -167,7 +170,11 @@ class Watcher:
 
     def _notify(self) -> None:
         for listener in tuple(self._listeners):
-            listener(self)
+            try:
+                listener(self)
+            except Exception as error:  # noqa: BLE001 - who shows it may fail: the table grows all the same
+                self._listeners.remove(listener)
+                _say(f"k8scap: showing the capture failed ({type(error).__name__}: {error}); it goes on.")
 
     # ---- findings ----
 
@@ -202,3 +209,7 @@ class Watcher:
                 self.findings.add(found_in(pieces, manifest, self.names))
         except Exception as error:  # noqa: BLE001 - told to whoever looks; what there is of packets is shown
             self.findings.failure = f"{type(error).__name__}: {error}"
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - there is nowhere else to say it
