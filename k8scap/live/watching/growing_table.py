@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from k8scap.parser.columnar import Frames
 
 PIECE = 1 << 16
-"""Rows that are let go of together."""
+"""Rows that are let go of together, at the most."""
 MOST_CONVERSATIONS = 500_000
 """Remembered by the engine, at about 1 kB each; then it begins anew."""
 
@@ -71,23 +71,25 @@ class GrowingTable:
         self.rows = 0
         self.beyond = ""
 
-    def read(self, begun: Iterable[tuple[Path, int]], heard: Callable[[Frames], None]) -> bool:
+    def read(
+        self, begun: Iterable[tuple[Path, int]], heard: Callable[[Frames], None], *, piece: int = PIECE
+    ) -> bool:
         """Take what has been written since; `begun` are the files that are there, and the frames before each.
 
-        `heard` is told of the frames, some thousand at a time. What a ring has let go of before it could be
-        read is missing: the numbers go on behind it. Returns whether the engine began anew after this, as
-        there had been too many conversations to remember.
+        `heard` is told of the frames, some thousand at a time; about `piece` rows are let go of together.
+        What a ring has let go of before it could be read is missing: the numbers go on behind it. Returns
+        whether the engine began anew after this, as there had been too many conversations to remember.
         """
         if self.beyond:
             return False
         try:
-            self._go_on(heard)
+            self._go_on(heard, piece)
             for path, begin in begun:
                 if begin > self._newest:
                     self._newest = begin
                     self._paths.append(path)
                     self._reader.go_on_with(path, begin=begin)
-                    self._go_on(heard)
+                    self._go_on(heard, piece)
         except BeyondThisEngineError as beyond:
             self.beyond = str(beyond)
         return self._begin_anew() if self._reader.conversations > self._most_conversations else False
@@ -116,14 +118,14 @@ class GrowingTable:
     def _kept(self) -> int:
         return sum(len(piece.table) for piece in self._pieces) + self._builder.frames
 
-    def _go_on(self, heard: Callable[[Frames], None]) -> None:
+    def _go_on(self, heard: Callable[[Frames], None], piece: int) -> None:
         try:
             for frames in self._reader:
                 self._builder.add(frames, None)
                 self._places.append(Place(self._paths[frames.block.file], frames.block.position.copy()))
                 self.rows += len(frames.block)
                 heard(frames)
-                if self._builder.frames >= PIECE:
+                if self._builder.frames >= piece:
                     self._close_piece()
         except FileNotFoundError:
             self._reader.reader.pass_over()

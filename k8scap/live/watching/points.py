@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from k8scap.live.watching.growing_table import PIECE, GrowingTable, stacked
 from k8scap.live.watching.pace import Pace
 from k8scap.live.watching.talkers import Talkers
+from k8scap.parser.columnar import MOST_FRAMES
 from k8scap.parser.table.joining import joined
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Points:
                 talkers.add(frames)
                 self.pace.add(frames.block.time, frames.block.length)
 
-            if table.read(recorder.writer.sink.begun, heard):
+            if table.read(recorder.writer.sink.begun, heard, piece=self._piece):
                 talkers.forget()
             table.keep(self._share)
 
@@ -82,4 +83,9 @@ class Points:
 
     @property
     def _share(self) -> int:
-        return max(PIECE, MOST_ROWS // max(1, len(self._tables)))
+        return MOST_ROWS // max(1, len(self._tables))
+
+    @property
+    def _piece(self) -> int:
+        """A point keeps a piece more than its share at the most: of many points, small ones."""
+        return min(PIECE, max(MOST_FRAMES, self._share // 8))
