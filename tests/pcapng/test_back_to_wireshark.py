@@ -8,6 +8,7 @@ import struct
 import subprocess
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -43,6 +44,7 @@ def capinfos(path):
     return done.stdout
 
 
+@cache
 def frames_of(path):
     """A frame as tshark tells it; a direction that nobody knows and no time resolution count as nothing."""
     return [
@@ -251,25 +253,19 @@ def test_parquet_gives_the_packets_table_back(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_command_writes_it_and_says_so_where_there_is_no_wireshark(tmp_path):
-    out = tmp_path / "out.pcapng"
-    argv = [os.sys.executable, "-m", "k8scap", "wireshark", str(VERDICTS), "-o", str(out)]
-    bare = {**os.environ, "PATH": ""}
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, env=bare)
-    assert done.returncode == 5
-    assert "apt-get install wireshark" in done.stderr
-    assert frames_of(out) == frames_of(VERDICTS)
-
-
-def test_marks_of_the_packet_browser_go_along(tmp_path):
+def test_the_command_writes_it_with_the_browsers_marks_and_says_where_there_is_no_wireshark(tmp_path):
     mine, out = tmp_path / "mine.pcap", tmp_path / "out.pcapng"
     mine.write_bytes(VERDICTS.read_bytes())
     marks = [{"number": 3, "note": "here it begins"}, {"number": 5, "note": ""}]
     (tmp_path / "mine.marks.json").write_text(
         json.dumps({"kind": "k8scap marks", "format": 1, "marks": marks})
     )
-    argv = [os.sys.executable, "-m", "k8scap", "wireshark", str(mine), "-o", str(out)]
-    subprocess.run([*argv, "--no-open", "--no-findings"], check=True, timeout=60)
+    argv = [os.sys.executable, "-m", "k8scap", "wireshark", str(mine), "-o", str(out), "--no-findings"]
+    bare = {**os.environ, "PATH": ""}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, env=bare)
+    assert done.returncode == 5
+    assert "apt-get install wireshark" in done.stderr
+    assert frames_of(out) == frames_of(VERDICTS)
     told = {number: text for number, text in tshark(out, "frame.number", "frame.comment") if text}
     assert told == {"3": "here it begins", "5": "marked"}
 
