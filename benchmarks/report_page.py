@@ -104,9 +104,10 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
-    print(
-        "| capture | frames | findings | MB | made, processor s | load, ms | worst | first paint, ms | requests |"
+    heads = (
+        "capture | frames | findings | MB | made, processor s | load, ms | worst | first paint, ms | requests"
     )
+    print(f"| {heads} |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     with TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=options)
