@@ -46,7 +46,7 @@ def test_no_representation_holds_payload(hostile: k8scap.Capture, tmp_path: Path
     shown += [k8scap.show(getattr(hostile, name)) for name in tables]
     for thing in shown:
         assert hostile_capture.SECRET not in thing._repr_html_() + repr(thing)
-    for form in ("html", "md", "ipynb"):
+    for form in ("md", "ipynb"):  # the page: tests/browser
         file = k8scap.report(hostile, tmp_path / f"report.{form}")
         assert hostile_capture.SECRET not in file.read_text(encoding="utf-8")
     assert hostile_capture.SECRET in hostile.requests_of(masked=False).to_string(), "it is there to be found"

@@ -123,7 +123,8 @@ def test_on_paper_nothing_is_folded_and_no_plot_is_cut(page: Page, report: Path)
     assert max(heights) < 900, "less than a page's 262 mm: else it cannot but be cut"
 
 
-def test_nothing_from_the_wire_runs(page: Page, hostile: Path) -> None:
+def test_nothing_from_the_wire_runs_and_no_payload_is_there(page: Page, hostile: Path) -> None:
+    assert hostile_capture.SECRET not in hostile.read_text(encoding="utf-8")
     assert opened(page, hostile) == []
     said = page.locator("body").inner_text()
     for words in (hostile_capture.SCRIPT, hostile_capture.IMAGE, hostile_capture.LINK):
