@@ -44,6 +44,15 @@ _ABOVE = (
 """What people filter by beside the table's fields."""
 
 
+def _is_filter(text: str) -> bool:
+    """Whether tshark takes it: not every protocol's name is one."""
+    try:
+        check_filter(text)
+    except K8scapError:
+        return False
+    return bool(text)
+
+
 class Answers:
     """Answers that need the capture's files, or its findings; `send` gives them to the page."""
 
@@ -101,7 +110,9 @@ class Answers:
         stream, protocol = row.get("stream"), str(row.get("protocol")).lower()
         if isinstance(stream, int | np.integer) and protocol in {"tcp", "udp"}:
             named["Conversation"] = f"{protocol}.stream == {stream}"
-        self._send({"tell": "cell", "filters": {what: text for what, text in named.items() if text}})
+        self._send(
+            {"tell": "cell", "filters": {what: text for what, text in named.items() if _is_filter(text)}}
+        )
 
     def tell_protocols(self, rows: Ints, *, first: int, view: int) -> None:
         """Protocol and Info of applications, by the rows' places in the list."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from k8scap.browser.filtering import quoted
 from k8scap.browser.info import infos
 from k8scap.schema import PACKETS
 
@@ -28,7 +29,7 @@ _RIGHT = frozenset({"number", "time", "delta", "length"})
 _MADE = ("utc", "delta", "src_address", "dst_address", "info", "note", "loss_class")
 _WORDS = frozenset({"interface"})
 """Columns whose values are text to Wireshark."""
-_NO_FILTER = frozenset({"time", "direction", "payload_length"})
+_NO_FILTER = frozenset({"time", "direction", "payload_length", "ip_checksum_ok", "transport_checksum_ok"})
 _SORTABLE = frozenset({c.name for c in PACKETS} - {"src", "dst"}) | {"src", "dst", "utc"}
 _VERDICTS = tuple(c.name for c in PACKETS if c.layer == "analysis" and c.dtype == "bool")
 
@@ -113,7 +114,7 @@ def cell_filter(name: str, row: dict[str, Any]) -> str:
         return ""
     if value is True:
         return field
-    return f"{field} == {value}" if column not in _WORDS else f'{field} == "{value}"'
+    return f"{field} == {quoted(str(value)) if column in _WORDS else value}"
 
 
 def _field(column: str, protocol: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from k8scap.browser.filtering import quoted
 from k8scap.errors import UnreadableFileError
 from k8scap.parser.records import extract
 from k8scap.parser.records.reader import RecordReader
@@ -215,5 +216,4 @@ def _filter(tag: str, name: str, show: str) -> str:
         return name
     if _PLAIN_VALUE.match(show):
         return f"{name} == {show}"
-    quoted = show.replace("\\", "\\\\").replace('"', '\\"')
-    return f'{name} == "{quoted}"' if quoted.isprintable() and len(quoted) <= 200 else name
+    return f"{name} == {quoted(show)}" if show.isprintable() and len(show) <= 200 else name

@@ -37,6 +37,12 @@ class StoppedError(K8scapError):
     """Somebody asked for another filter meanwhile."""
 
 
+def quoted(text: str) -> str:
+    """Text as a display filter has it (wireshark-filter(4))."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def from_table(packets: pd.DataFrame, text: str) -> Ints | None:
     """Positions of the rows that pass; None where the table cannot tell of every frame."""
     if not text:
