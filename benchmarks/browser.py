@@ -88,6 +88,7 @@ def filtered(page: Page, text: str) -> float:
 
 def detail(page: Page, dice: random.Random) -> float:
     page.evaluate("document.querySelector('.k8-tree').replaceChildren()")
+    page.wait_for_timeout(700)  # as long as it takes to look at a row before choosing it
     row = page.locator(".k8-row:not([hidden])").nth(dice.randrange(2, 8))
     row.click()
     return float(page.evaluate(UNTIL, "document.querySelector('.k8-item') !== null"))

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 FIRST = 16
 """Frames from a conversation's beginning: the handshake, and what was agreed on."""
-BEFORE = 2_000
-BEFORE_BYTES = 4 << 20
+BEFORE = 600
+BEFORE_BYTES = 1 << 20
 AFTER = 64
 """Frames behind it: where an answer, or the rest of a message, may stand."""
 LAST = 8
@@ -23,7 +23,7 @@ LAST = 8
 def context(packets: pd.DataFrame, position: int) -> npt.NDArray[np.int64]:
     """Numbers (rising) of the frames of the same point to dissect with the one at `position`, it among them.
 
-    Its conversation's first and last ones, those before it (as far as 2,000 frames and 4 MiB go) and some
+    Its conversation's first and last ones, those before it (as far as 600 frames and 1 MiB go) and some
     behind it; of a fragment its datagram's other fragments; else the frame alone.
     """
     of_it = companions(packets, position)

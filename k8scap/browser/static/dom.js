@@ -20,6 +20,18 @@ export function counted(number) {
   return number.toLocaleString("en");
 }
 
+// The first of several calls that follow one another at once is made, and the last.
+export function firstAndLast(wait, action) {
+  let due = 0;
+  const last = later(wait, action);
+  return (...given) => {
+    const now = performance.now();
+    if (now >= due) action(...given);
+    else last(...given);
+    due = now + wait;
+  };
+}
+
 // The last call counts, `wait` milliseconds after it.
 export function later(wait, action) {
   let timer = null;

@@ -3,7 +3,7 @@
 import { ByteView } from "./byte_view.js";
 import { Conversation } from "./conversation.js";
 import { DetailTree } from "./detail_tree.js";
-import { counted, element, later } from "./dom.js";
+import { counted, element, firstAndLast } from "./dom.js";
 import { FilterLine } from "./filter_line.js";
 import { Menu, ask } from "./menus.js";
 import { PacketList } from "./packet_list.js";
@@ -52,7 +52,7 @@ class Page {
       close: () => { this.frame.hidden = false; this.lower.classList.remove("k8-following"); this.list.scroller.focus(); },
       frame: (number) => this.go("number", number, 0),
     });
-    this.detail = later(60, (row) => this.send({ ask: "detail", view: this.rows.view, row }));
+    this.detail = firstAndLast(120, (row) => this.send({ ask: "detail", view: this.rows.view, row }));
     this.findings = element("div", { class: "k8-findings", hidden: true });
     this.frame = element("div", { class: "k8-frame" }, this.tree.node, this.bytes.node);
     this.lower = element("div", { class: "k8-lower" }, this.frame, this.conversation.node);
