@@ -13,7 +13,7 @@ from k8scap.browser import columns
 from k8scap.browser.context import companions, context
 from k8scap.browser.dissection import dissect
 from k8scap.browser.numbering import Numbering, frame_fields
-from k8scap.browser.payload import printable, said
+from k8scap.browser.payload import one_line, printable, said
 from k8scap.browser.protocols import seen
 from k8scap.errors import K8scapError
 from k8scap.parser.beyond import BeyondThisEngineError
@@ -114,8 +114,8 @@ class Answers:
             {"tell": "cell", "filters": {what: text for what, text in named.items() if _is_filter(text)}}
         )
 
-    def tell_protocols(self, rows: Ints, *, first: int, view: int) -> None:
-        """Protocol and Info of applications, by the rows' places in the list."""
+    def tell_protocols(self, rows: Ints, *, fields: list[str], first: int, view: int) -> None:
+        """Protocol and Info of applications, and these fields, by the rows' places in the list."""
         packets = self._cap.packets.iloc[rows]
         points, numbers = packets["point"].astype(str).to_numpy(), packets.index.to_numpy(np.int64)
         answers: dict[str, list[str]] = {}
@@ -124,12 +124,12 @@ class Answers:
             if not len(places):
                 continue
             try:
-                told = seen(source, np.unique(numbers[places]), (), self._decode_as)
+                told = seen(source, np.unique(numbers[places]), fields, self._decode_as)
             except (K8scapError, OSError):
                 continue  # the list says what the table knows
             for place in places.tolist():
-                protocol, info, _ = told.get(int(numbers[place]), ("", "", []))
-                answers[str(first + place)] = [protocol, info]
+                protocol, info, values = told.get(int(numbers[place]), ("", "", []))
+                answers[str(first + place)] = [protocol, info, *map(one_line, values)]
         self._send({"tell": "told", "view": view, "rows": answers})
 
     def tell_detail(self, position: int, stop: threading.Event) -> None:

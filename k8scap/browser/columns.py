@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pandas as pd
 
 from k8scap.browser.filtering import quoted
 from k8scap.browser.info import infos
+from k8scap.errors import FilterError, UsageError
+from k8scap.parser.filters import check_filter
 from k8scap.schema import PACKETS
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ _WIDTHS = {
     "number": 74, "time": 104, "utc": 190, "delta": 96, "src": 190, "dst": 190, "protocol": 78, "length": 62,
     "point": 120, "note": 180, "src_mac": 140, "dst_mac": 140,
 }  # fmt: skip
-_NARROW = 90
+_NARROW, _WIDE = 90, 150
 _RIGHT = frozenset({"number", "time", "delta", "length"})
 _MADE = ("utc", "delta", "src_address", "dst_address", "info", "note", "loss_class")
 _WORDS = frozenset({"interface"})
@@ -36,7 +39,20 @@ _VERDICTS = tuple(c.name for c in PACKETS if c.layer == "analysis" and c.dtype =
 COLUMNS = (*DEFAULT, *_MADE[:4], "note", "loss_class", *(
     c.name for c in PACKETS if c.name not in {*DEFAULT, *_VERDICTS}
 ))  # fmt: skip
-"""All that can be chosen."""
+"""All that the table has; `=` and a Wireshark field's name is a column that tshark fills as it is seen."""
+FIELD = "="
+
+
+def check_field(name: str) -> None:
+    """Raise UsageError where Wireshark has no such field."""
+    known = re.fullmatch(r"[A-Za-z][\w.-]*", name) is not None
+    if known:
+        try:
+            check_filter(name)  # a field's name is a filter, too
+        except FilterError:
+            known = False
+    if not known:
+        raise UsageError(f"Wireshark has no field {name!r}.", next_step="tshark -G fields | grep NAME")
 
 
 def described(names: Sequence[str]) -> list[dict[str, Any]]:
@@ -45,8 +61,8 @@ def described(names: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "title": _TITLES.get(name, name.replace("_", " ")),
-            "width": 0 if name == "info" else _WIDTHS.get(name, _NARROW),
+            "title": name[1:] if name.startswith(FIELD) else _TITLES.get(name, name.replace("_", " ")),
+            "width": 0 if name == "info" else _WIDTHS.get(name, _WIDE if name.startswith(FIELD) else _NARROW),
             "right": name in right,
             "sortable": name in _SORTABLE,
         }
@@ -78,6 +94,8 @@ def cells(
 def _column(name: str, rows: pd.DataFrame, start: int, deltas: np.ndarray, classes: list[str]) -> list[str]:
     if name == "info":
         return infos(rows, classes)
+    if name.startswith(FIELD):
+        return [""] * len(rows)
     if name in {"time", "delta"}:
         return _seconds(_nanoseconds(rows) - start if name == "time" else deltas, _nanoseconds(rows))
     if name == "utc":

@@ -173,3 +173,8 @@ def printable(content: bytes) -> str:
     """Bytes as text, UTF-8 where they are; what cannot be printed is a dot, line ends and tabs stay."""
     text = content.decode("utf-8", "replace").replace("\r\n", "\n")
     return "".join(c if c.isprintable() or c in "\n\t" else "·" for c in text)
+
+
+def one_line(text: str) -> str:
+    """What tshark prints of a field, harmless in a line."""
+    return "".join(c if c.isprintable() else "·" for c in text[:1_000])

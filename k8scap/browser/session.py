@@ -138,7 +138,10 @@ class Session:
         if asked["view"] == self.view_number:
             first, view = max(int(asked["first"]), 0), self.view_number
             rows = self.view.rows[first : min(int(asked["end"]), first + _MOST_ROWS)]
-            self._seeing.give(lambda _: self._answers.tell_protocols(rows, first=first, view=view))
+            fields = [name[1:] for name in self.view.names if name.startswith(columns.FIELD)]
+            self._seeing.give(
+                lambda _: self._answers.tell_protocols(rows, fields=fields, first=first, view=view)
+            )
 
     def _sort(self, asked: Asked) -> None:
         self.view.sort(str(asked["name"]), descending=bool(asked["descending"]))
@@ -146,7 +149,10 @@ class Session:
         self.tell_state()
 
     def _columns(self, asked: Asked) -> None:
-        wanted = [name for name in asked["names"] if name in columns.COLUMNS]
+        names = [str(name) for name in asked["names"]]
+        for field in (name[1:] for name in names if name.startswith(columns.FIELD)):
+            columns.check_field(field)
+        wanted = [name for name in names if name in columns.COLUMNS or name.startswith(columns.FIELD)]
         self.view.names = tuple(dict.fromkeys(wanted)) or columns.DEFAULT
         self.view_number += 1
         self.tell_state()

@@ -62,7 +62,7 @@ def test_a_packet_is_found_looked_at_and_followed(lab, page, keep):
 
     apply(page, "http.request")
     expect(page, f"document.querySelector('.k8-count').textContent.startsWith('{len(expected)} of ')")
-    expect(page, "document.querySelector('.k8-row').textContent.includes('GET /')")
+    expect(page, "document.querySelector('.k8-row')?.textContent.includes('GET /')")
     assert shown(page) == expected[: len(shown(page))]
 
     page.locator(".k8-row").nth(1).click()
@@ -141,6 +141,24 @@ def test_what_is_no_filter_is_refused_in_place_and_marks_stay(lab, page):
     assert page.locator(".k8-filter").input_value() != "tcp.analysis.retransmission"
 
 
+def test_any_wireshark_field_can_be_a_column(lab, page):
+    file = CAPTURES / "slow-server.pcap"
+    browse(page, lab, file)
+    apply(page, "http.request")
+    expect(page, "document.querySelector('.k8-row')?.textContent.includes('GET /')")
+    for asked in ("http.nonsense", "http.host"):
+        page.locator(".k8-head > div").first.click(button="right")
+        page.get_by_role("menuitem", name="Any Wireshark field").click()
+        page.locator(".k8-ask input").fill(asked)
+        page.keyboard.press("Enter")
+        if asked == "http.nonsense":
+            page.locator(".k8-status", has_text="Wireshark has no field 'http.nonsense'").wait_for()
+    first = numbers(file, "http.request")[0]
+    host = field(file, first, "http.host")
+    expect(page, f"document.querySelector('.k8-row')?.textContent.includes('{host}')")
+    assert page.locator(".k8-head > div", has_text="http.host").count() == 1
+
+
 @pytest.fixture(scope="module")
 def many(lab) -> Path:
     """500,000 UDP datagrams, a millisecond apart."""
@@ -192,7 +210,7 @@ def test_markup_from_the_wire_is_text(lab, page):
         json.dumps({"kind": "k8scap marks", "format": 1, "marks": [{"number": 1, "note": HOSTILE}]})
     )
     browse(page, lab, file)
-    expect(page, f"document.querySelector('.k8-row').textContent.includes({HOSTILE!r})")
+    expect(page, f"document.querySelector('.k8-row')?.textContent.includes({HOSTILE!r})")
     page.locator(".k8-row").first.click()
     page.locator(".k8-item", has_text="Hypertext").locator(".k8-arrow").click()
     page.keyboard.press("f")

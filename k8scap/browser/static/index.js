@@ -268,13 +268,24 @@ class Page {
 
   columnMenu(event) {
     const shown = this.columns.map((column) => column.name);
-    const toggle = (name) => () => {
-      const names = shown.includes(name) ? shown.filter((one) => one !== name)
-        : name === "info" || !shown.includes("info") ? [...shown, name]
-          : [...shown.slice(0, shown.indexOf("info")), name, ...shown.slice(shown.indexOf("info"))];
-      this.send({ ask: "columns", names });
-    };
-    this.menu.open(event, (this.choices || []).map((name) => [name.replaceAll("_", " "), toggle(name), shown.includes(name)]));
+    const own = shown.filter((name) => name.startsWith("="));
+    const entry = (name) => [name.replaceAll("_", " "), () => this.toggleColumn(name), shown.includes(name)];
+    this.menu.open(event, [["Any Wireshark field …", () => this.askField()], null, ...[...own, ...(this.choices || [])].map(entry)]);
+  }
+
+  toggleColumn(name) {
+    const shown = this.columns.map((column) => column.name);
+    const before = shown.includes("info") && name !== "info" ? shown.indexOf("info") : shown.length;
+    const names = shown.includes(name) ? shown.filter((one) => one !== name)
+      : [...shown.slice(0, before), name, ...shown.slice(before)];
+    this.send({ ask: "columns", names });
+  }
+
+  askField() {
+    ask(this.node, "Field (http.host, dns.qry.name …): ", "", (text) => {
+      if (text && text.trim()) this.toggleColumn(`=${text.trim()}`);
+      this.list.scroller.focus();
+    });
   }
 }
 

@@ -213,8 +213,15 @@ export class PacketList {
     });
   }
 
+  // Columns of Wireshark's fields come with what tshark says, in their order.
+  told(name, said) {
+    const fields = this.columns.filter((column) => column.name.startsWith("="));
+    return (said && said[2 + fields.findIndex((column) => column.name === name)]) || "";
+  }
+
   // An application's protocol and words stand before what the table says of its segment.
   text(cell, name, said) {
+    if (name.startsWith("=")) return this.told(name, said);
     if (!said || !said[0]) return cell;
     if (name === "protocol") return said[0];
     if (name !== "info") return cell;
