@@ -14,11 +14,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "images" / "layers.svg"
-WIDTH, ROW, GAP, EDGE, SAID = 860, 40, 10, 16, 330
+WIDTH, ROW, GAP, EDGE, SAID = 1100, 36, 8, 16, 300
 """Pixels: the picture, a floor, between floors and rooms, its edge, the column of words."""
 SAYS = {
     "cli": "argv → the public functions",
     "html_report": "captures shown; faults made on demand",
+    "sharing": "bundles for somebody else",
     "live": "all that touches a running system",
     "comparison": "what changed between captures",
     "analysis": "Capture, load(), diagnose()",
@@ -28,6 +29,7 @@ SAYS = {
     "recording": "pcap and manifest on disk",
     "names": "addresses → names; the seam to commands",
     "schema": "columns; dataclasses",
+    "cards": "what every card is made of",
     "errors": "every exception, its sentence, its exit code",
 }
 
@@ -46,7 +48,7 @@ def drawing() -> str:
     height = 2 * EDGE + len(house) * (ROW + GAP) - GAP
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
-        "<style>text { font: 14px system-ui, sans-serif; fill: #1a237e } .says { fill: #424242 }",
+        "<style>text { font: 12.5px system-ui, sans-serif; fill: #1a237e } .says { fill: #424242 }",
         ".room { fill: #e8eaf6; stroke: #3f51b5 }</style>",
         "<title>The floors of k8scap: each imports only from those below it</title>",
         f'<rect width="{WIDTH}" height="{height}" rx="8" fill="#ffffff"/>',
@@ -64,11 +66,11 @@ def _floor(rooms: list[str], *, y: int) -> list[str]:
         x = EDGE + place * (width + GAP)
         lines += [
             f'<rect x="{x:g}" y="{y}" width="{width:g}" height="{ROW}" rx="5" class="room"/>',
-            f'<text x="{x + width / 2:g}" y="{y + 25}" text-anchor="middle">{escape(room)}</text>',
+            f'<text x="{x + width / 2:g}" y="{y + 22}" text-anchor="middle">{escape(room)}</text>',
         ]
     says = next((SAYS[room] for room in rooms if room in SAYS), "")
     at = WIDTH - EDGE - SAID + 16
-    return [*lines, f'<text x="{at}" y="{y + 25}" class="says">{escape(says)}</text>']
+    return [*lines, f'<text x="{at}" y="{y + 22}" class="says">{escape(says)}</text>']
 
 
 def main() -> int:
