@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 FEWEST = 2_000
 """Artists with fewer marks are left as they are."""
+_FARTHEST = 1 << 15
+"""Pixels that a picture has at most, either way."""
+_MOST_CELLS = 4_000_000
 
 
 def thin(ax: Axes) -> None:
@@ -46,68 +49,94 @@ def _thinned(ax: Axes) -> Iterator[_Line | _Dots | _Bars]:
     for line in ax.lines:
         x = np.asarray(line.get_xdata(orig=False), np.float64)
         if len(x) > FEWEST:
-            yield _Bars(line) if len(x) % 3 == 0 and np.isnan(x[2::3]).all() else _Line(line)
+            yield _Bars(ax, line) if len(x) % 3 == 0 and np.isnan(x[2::3]).all() else _Line(ax, line)
     for collection in ax.collections:
         if isinstance(collection, PathCollection) and collection.get_array() is None:
-            dots = _Dots(collection)
+            dots = _Dots(ax, collection)
             if len(dots) > FEWEST:
                 yield dots
+
+
+class _Places:
+    """Where marks stand, in the axes' scales (a logarithmic one undone once): x, and one or two heights."""
+
+    def __init__(self, ax: Axes, x: Floats, *heights: Floats) -> None:
+        scaled = [ax.transScale.transform(np.column_stack([x, height])) for height in heights]
+        self._x = np.ascontiguousarray(scaled[0][:, 0])
+        self._heights = [np.ascontiguousarray(both[:, 1]) for both in scaled]
+        self._rises = bool((np.diff(self._x) >= 0).all())
+
+    def part(self, ax: Axes, *, beside: int = 0) -> slice:
+        """The marks from the first to the last that is seen, and so many on either side."""
+        (left, _), (right, _) = ax.transScale.transform(np.column_stack([ax.get_xlim(), ax.get_ylim()]))
+        if not self._rises:
+            return slice(0, len(self._x))
+        low, high = sorted((left, right))
+        first = int(np.searchsorted(self._x, low)) - beside
+        return slice(max(first, 0), int(np.searchsorted(self._x, high, side="right")) + beside)
+
+    def pixels(self, ax: Axes, part: slice) -> list[Ints]:
+        """Columns of the picture, and rows for each height; 0 for what lies far outside."""
+        matrix = (ax.transLimits + ax.transAxes).get_matrix()
+        values = [self._x[part] * matrix[0, 0] + matrix[0, 2]]
+        values += [height[part] * matrix[1, 1] + matrix[1, 2] for height in self._heights]
+        return [_whole(value) for value in values]
 
 
 class _Line:
     """A line or steps through points whose x never falls."""
 
-    def __init__(self, line: Any) -> None:
+    def __init__(self, ax: Axes, line: Any) -> None:
         self._line = line
         self._x = np.asarray(line.get_xdata(orig=False), np.float64)
         self._y = np.asarray(line.get_ydata(orig=False), np.float64)
+        self._places = _Places(ax, self._x, self._y)
         self._rises = bool((np.diff(self._x) >= 0).all())
 
     def show(self, ax: Axes) -> None:
-        if not self._rises:
-            return
-        low, high = sorted(ax.get_xlim())
-        first = max(int(np.searchsorted(self._x, low)) - 1, 0)
-        last = min(int(np.searchsorted(self._x, high, side="right")) + 1, len(self._x))
-        x, y = self._x[first:last], self._y[first:last]
-        column = _pixels(ax, x, y)[0]
-        keep = _extremes(column, y)
-        self._line.set_data(x[keep], y[keep])
+        if self._rises:
+            part = self._places.part(ax, beside=1)
+            column, _ = self._places.pixels(ax, part)
+            x, y = self._x[part], self._y[part]
+            keep = _extremes(column, y)
+            self._line.set_data(x[keep], y[keep])
 
 
 class _Dots:
     """Marks of one look."""
 
-    def __init__(self, collection: Any) -> None:
+    def __init__(self, ax: Axes, collection: Any) -> None:
         self._collection = collection
         self._offsets = np.asarray(collection.get_offsets(), np.float64)
+        self._places = _Places(ax, *self._offsets.T)
+        width = float(np.sqrt(np.min(collection.get_sizes(), initial=1e4))) * ax.figure.dpi / 72
+        self._cell = max(1, int(width / 2))
 
     def __len__(self) -> int:
         return len(self._offsets)
 
     def show(self, ax: Axes) -> None:
-        x, y = self._offsets.T
-        seen = np.flatnonzero(_within(ax.get_xlim(), x) & _within(ax.get_ylim(), y))
-        keep = seen[_one_a_cell(*_pixels(ax, x[seen], y[seen]))]
-        self._collection.set_offsets(self._offsets[keep])
+        part = self._places.part(ax)
+        column, row = (pixels // self._cell for pixels in self._places.pixels(ax, part))
+        self._collection.set_offsets(self._offsets[part][_one_a_cell(column, row)])
 
 
 class _Bars:
     """Upright bars of one look, as `canvas.bars` draws them."""
 
-    def __init__(self, line: Any) -> None:
+    def __init__(self, ax: Axes, line: Any) -> None:
         self._line = line
         self._x = np.asarray(line.get_xdata(orig=False), np.float64)[::3]
-        self._ends = np.asarray(line.get_ydata(orig=False), np.float64).reshape(-1, 3)[:, :2]
+        ends = np.asarray(line.get_ydata(orig=False), np.float64).reshape(-1, 3)[:, :2]
+        self._low, self._high = ends.min(axis=1), ends.max(axis=1)
+        self._places = _Places(ax, self._x, self._low, self._high)
 
     def show(self, ax: Axes) -> None:
-        low, high = self._ends.min(axis=1), self._ends.max(axis=1)
-        bottom, top = sorted(ax.get_ylim())
-        seen = np.flatnonzero(_within(ax.get_xlim(), self._x) & (high >= bottom) & (low <= top))
-        column, lower = _pixels(ax, self._x[seen], low[seen])
-        upper = _pixels(ax, self._x[seen], high[seen])[1]
-        keep = seen[_one_a_cell(column, lower * 65_536 + upper)]
-        self._line.set_data(*between_gaps(self._x[keep], low[keep], high[keep]))
+        part = self._places.part(ax)
+        column, low, high = self._places.pixels(ax, part)
+        keep = _one_a_cell(column, low * _FARTHEST + high)
+        bars = (values[part][keep] for values in (self._x, self._low, self._high))
+        self._line.set_data(*between_gaps(*bars))
 
 
 def between_gaps(x: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
@@ -116,25 +145,23 @@ def between_gaps(x: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
     return np.column_stack([x, x, gaps]).ravel(), np.column_stack([low, high, gaps]).ravel()
 
 
-def _within(limits: tuple[float, float], values: Floats) -> npt.NDArray[np.bool_]:
-    low, high = sorted(limits)
-    within: npt.NDArray[np.bool_] = (values >= low) & (values <= high)
-    return within
-
-
-def _pixels(ax: Axes, x: Floats, y: Floats) -> tuple[Ints, Ints]:
-    """Columns and rows of the picture, clipped to what a picture can have."""
-    with np.errstate(all="ignore"):
-        places = ax.transData.transform(np.column_stack([x, y]))
-    places = np.nan_to_num(places, nan=-1, posinf=32_000, neginf=-1)
-    columns, rows = np.clip(places, -1, 32_000).astype(np.int64).T
-    return columns, rows
+def _whole(values: Floats) -> Ints:
+    """Pixels as whole numbers from 0 on, of what is far outside the nearest."""
+    with np.errstate(invalid="ignore"):
+        clipped = np.clip(np.nan_to_num(values, nan=0.0), 0, _FARTHEST - 1)
+    return clipped.astype(np.int64)
 
 
 def _one_a_cell(column: Ints, row: Ints) -> Ints:
-    """Indices (rising) of the first mark in each cell."""
-    _, first = np.unique(column << 36 | row & (2**36 - 1), return_index=True)
-    return np.sort(first).astype(np.int64)
+    """Indices (rising) of one mark in each cell."""
+    if not len(column):
+        return np.zeros(0, np.int64)
+    cell = column * (int(row.max()) + 1) + row
+    if int(cell.max()) < _MOST_CELLS:
+        there = np.full(int(cell.max()) + 1, -1, np.int64)
+        there[cell] = np.arange(len(cell))
+        return np.sort(there[there >= 0])
+    return np.sort(np.unique(cell, return_index=True)[1]).astype(np.int64)
 
 
 def _extremes(column: Ints, y: Floats) -> Ints:
