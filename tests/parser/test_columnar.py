@@ -117,6 +117,7 @@ def test_what_this_engine_cannot_read_goes_to_the_other_with_a_note(tmp_path):
 
 
 @pytest.mark.longest
+@pytest.mark.timeout(600)
 def test_without_a_cache_folder_things_work():
     """Slower to start, and said, once: HOME may be read-only, as in many containers."""
     code = f"import k8scap; print([len(k8scap.load({str(VERDICTS)!r}).packets) for _ in range(3)])"
