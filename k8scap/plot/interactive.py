@@ -44,16 +44,16 @@ class Interactive:
     """
 
     def __init__(self, view: Callable[..., Axes], data: Any, **options: Any) -> None:
-        from ipympl.backend_nbagg import Canvas, FigureManager
         from matplotlib.backend_bases import MouseButton
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
         from matplotlib.widgets import RectangleSelector
 
         self._packets = table_of(data, "packets")
+        ipympl = _ipympl()
         figure = Figure(figsize=SIZE, layout=ConstrainedLayoutEngine(rect=(_TOOLS, 0, 1 - _TOOLS, 1)))
-        self._canvas = Canvas(figure)
-        self._manager = FigureManager(self._canvas, 0)
+        self._canvas = ipympl.Canvas(figure)
+        self._manager = ipympl.FigureManager(self._canvas, 0)
         self.ax = view(data, ax=figure.subplots(), **options)
         thin(self.ax)
         figure.draw_without_rendering()
@@ -120,6 +120,15 @@ class Interactive:
     def __repr__(self) -> str:
         packets = f"{len(self.selected):,} packets in the box" if self.box else "no box drawn"
         return f"<Interactive plot: {packets}>"
+
+
+def _ipympl() -> Any:
+    """The package has every plot drawn by it as soon as it is imported; that is not ours to decide."""
+    from importlib import import_module
+    from unittest.mock import patch
+
+    with patch("matplotlib.use"):
+        return import_module("ipympl.backend_nbagg")
 
 
 def _zoomed(limits: tuple[float, float], about: float, factor: float, scale: str) -> tuple[float, float]:

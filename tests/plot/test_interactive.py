@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -132,3 +134,13 @@ def test_a_line_keeps_its_peaks():
     ax.set_xlim(77_700, 77_800)
     figure.canvas.draw()
     assert 77_777.0 in line.get_xdata()
+
+
+def test_other_plots_are_drawn_as_before():
+    code = (
+        "import matplotlib; matplotlib.use('svg'); import k8scap; from k8scap import plot; "
+        f"plot.interactive(plot.latency, k8scap.load({str(CAPTURES / 'clean.pcap')!r})); "
+        "print(matplotlib.get_backend())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "svg"
