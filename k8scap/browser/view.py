@@ -110,9 +110,11 @@ class View:
 
     def _deltas(self, first: int, chosen: Ints) -> Ints:
         """Since the row above, nanoseconds; 0 for the first."""
-        before = self.rows[first - 1] if first else (chosen[0] if len(chosen) else 0)
+        if not len(chosen):
+            return np.zeros(0, np.int64)
+        before = self.rows[first - 1] if first else chosen[0]
         times = self._packets["time"].iloc[np.append(before, chosen)].to_numpy(dtype="M8[ns]").view(np.int64)
-        return np.diff(times) if len(chosen) else np.zeros(0, np.int64)
+        return np.diff(times)
 
     def row(self, position: int) -> dict[str, Any]:
         """One row of the packets table by column, `number` among them."""
