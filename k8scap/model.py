@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from k8scap.cards.answer import Answer
+
 Status = Literal["found", "ruled_out", "not_judged"]
 Severity = Literal["info", "warning", "critical"]
 State = Literal["running", "complete", "incomplete"]
@@ -283,6 +285,16 @@ class Findings(list[Finding]):
     @property
     def ruled_out(self) -> Findings:
         return Findings(f for f in self if f.status == "ruled_out")
+
+    def answer(self, question: str, *rules: str) -> Answer:
+        """What `rules` (every rule, where none is named) say to a question, on one card.
+
+        The worst that was found, its evidence and the next step; where nothing was found, what was ruled out,
+        what these rules could not judge, and what else was found.
+        """
+        from k8scap.cards.answer import answered
+
+        return answered(self, question, rules)
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> Finding: ...

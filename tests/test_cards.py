@@ -231,3 +231,30 @@ def test_a_finding_is_escaped() -> None:
     for thing in (evil, k8scap.Findings([evil] * 12)):
         assert card(thing).xpath("//img") == []
         assert "\x1b" not in thing._repr_html_() + repr(thing)
+
+
+# ---- an answer ----
+
+
+def test_an_answer_is_the_worst_finding_with_its_evidence_and_the_next_step(refused: k8scap.Capture) -> None:
+    shown = words(card(refused.findings.answer("Which do not work?", "connection-refused", "dns-timeout")))
+    finding = refused.findings[0]
+    for part in ("Which do not work?", finding.title, "6 of 6", finding.next_step, finding.display_filter):
+        assert part in shown
+    assert finding.title in repr(refused.findings.answer("Which?")).replace("\n", " ")
+
+
+def test_where_the_rules_asked_found_nothing_the_answer_says_what_else_was_found(
+    refused: k8scap.Capture,
+) -> None:
+    shown = words(card(refused.findings.answer("Is it lost?", "packet-loss")))
+    assert "Nothing of the kind, but something else was found." in shown
+    assert refused.findings[0].title in shown
+    assert "no segment of" in shown
+
+
+def test_an_answer_is_escaped() -> None:
+    evil = k8scap.Findings([Finding(rule="x", status="found", title=EVIL, next_step=EVIL)])
+    answer = evil.answer(EVIL)
+    assert card(answer).xpath("//img") == []
+    assert "\x1b" not in answer._repr_html_() + repr(answer)

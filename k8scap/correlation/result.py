@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from functools import cached_property
-from html import escape
 from typing import TYPE_CHECKING, Any
+
+from k8scap.cards import markup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
+    from k8scap.cards.answer import Answer
     from k8scap.correlation.leg import Leg
-
-_LEFT = "style='text-align:left;vertical-align:top'"
 
 
 class Correlation:
@@ -80,12 +80,25 @@ class Correlation:
         missing = json.loads(counts.to_json(orient="records"))
         return {"points": list(self.points), "sentences": list(self.sentences), **tables, "missing": missing}
 
+    def answer(self, question: str) -> Answer:
+        """What two ends say to a question about the way between them, on one card."""
+        from k8scap.correlation.answering import answered
+
+        return answered(self.paths, self.sentences, question)
+
     def __repr__(self) -> str:
         return "\n".join(["k8scap correlation", *(f"  {_printable(line)}" for line in self.sentences)])
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td {_LEFT}>{escape(line)}</td></tr>" for line in self.sentences)
-        return f"<table class='k8scap-correlation'><caption>k8scap correlation</caption>{rows}</table>"
+        lost = int(self.paths["lost"].sum())
+        return markup.page_part(
+            markup.card(
+                markup.head("Lost between" if lost else "Compared", "k8scap correlation"),
+                markup.title(", ".join(self.points)),
+                markup.listed(map(markup.escaped, self.sentences)),
+                tone="warning" if lost else "",
+            )
+        )
 
     def _say(self) -> Iterator[str]:
         met = {name for leg in self._legs if len(leg.matches) for name in (leg.a.name, leg.b.name)}
