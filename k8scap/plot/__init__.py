@@ -9,6 +9,7 @@ from k8scap.plot.interactive import interactive
 from k8scap.plot.latency import latency
 from k8scap.plot.latency_ecdf import latency_ecdf
 from k8scap.plot.latency_heatmap import latency_heatmap
+from k8scap.plot.one_way_delays import one_way_delays
 from k8scap.plot.retransmissions import retransmissions
 from k8scap.plot.service_map import service_map
 from k8scap.plot.throughput import throughput
@@ -22,6 +23,7 @@ __all__ = [
     "latency",
     "latency_ecdf",
     "latency_heatmap",
+    "one_way_delays",
     "retransmissions",
     "service_map",
     "throughput",

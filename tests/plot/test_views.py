@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from k8scap import Capture
 
-VIEWS = tuple(name for name in plot.__all__ if name != "interactive")
+VIEWS = tuple(name for name in plot.__all__ if name not in {"interactive", "one_way_delays"})
 TABLE_OF = {
     "conversations": "conversations",
     "exchange_ladder": "packets",
