@@ -19,10 +19,10 @@ NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 def run(notebook: Path, *, capture: str, folder: Path) -> str:
     """Run one; returns why it stopped, "" when it ran to its end."""
+    parameters = {"capture": capture, "other_end": ""}
+    known = {name: parameters[name] for name in papermill.inspect_notebook(notebook) if name in parameters}
     try:
-        papermill.execute_notebook(
-            notebook, folder / notebook.name, {"capture": capture}, progress_bar=False, cwd=NOTEBOOKS
-        )
+        papermill.execute_notebook(notebook, folder / notebook.name, known, progress_bar=False, cwd=NOTEBOOKS)
     except papermill.PapermillExecutionError as error:
         return f"{notebook.name} stopped in its cell {error.exec_count}: {error.ename}: {error.evalue}"
     return ""

@@ -154,7 +154,23 @@ def test_notebooks_are_copied_and_bound_to_the_file(handshake, tmp_path):
     done = k8scap("notebook", str(handshake), "--no-open", "-o", str(tmp_path / "mine"))
     assert done.returncode == 0, done.stderr
     copies = sorted((tmp_path / "mine").glob("*.ipynb"))
-    assert [c.stem[:2] for c in copies] == ["01", "02", "03", "04", "05"]
+    assert [c.stem[:2] for c in copies] == ["01", "02", "03", "04", "05", "06"]
     for copy in copies:
         sources = ["".join(cell["source"]) for cell in json.loads(copy.read_text())["cells"]]
         assert any(str(handshake) in source for source in sources)
+
+
+def test_a_story_is_asked_for_by_its_short_name(handshake, tmp_path):
+    ends = ["notebook", "--story", "both-ends", str(handshake), str(handshake), "--no-open"]
+    done = k8scap(*ends, "-o", str(tmp_path / "one"))
+    assert done.returncode == 0, done.stderr
+    (copy,) = (tmp_path / "one").iterdir()
+    assert copy.name == "06_both_ends.ipynb"
+    assert copy.read_text().count(str(handshake)) >= 2
+
+
+def test_an_unknown_story_is_refused_with_those_that_there_are(tmp_path):
+    done = k8scap("notebook", "--story", "romance", "--no-open", "-o", str(tmp_path / "none"))
+    assert done.returncode == 2
+    assert "capture, latency, retransmissions, conversations, post-mortem, both-ends" in done.stderr
+    assert not (tmp_path / "none").exists()

@@ -138,6 +138,14 @@ def add_notebook(commands: Commands) -> None:
         commands, "notebook", run_notebook, "JupyterLab on the notebooks, bound to a capture"
     )
     command.add_argument("file", nargs="?", metavar="FILE", help="default: the recorded example")
+    command.add_argument(
+        "other_end", nargs="?", metavar="OTHER", help="what was captured at the other end, for both-ends"
+    )
+    command.add_argument(
+        "--story",
+        metavar="STORY",
+        help="only one: capture, latency, retransmissions, conversations, post-mortem or both-ends",
+    )
     command.add_argument("-o", "--output", metavar="DIR", help="where the copies go; default: NAME-notebooks")
     command.add_argument("--no-open", action="store_true", help="only make the copies")
 
@@ -145,6 +153,8 @@ def add_notebook(commands: Commands) -> None:
 def run_notebook(arguments: argparse.Namespace) -> int:
     from k8scap.notebook import copy_notebooks, open_jupyterlab
 
-    folder = copy_notebooks(arguments.file, directory=arguments.output)
+    folder = copy_notebooks(
+        arguments.file, other_end=arguments.other_end, story=arguments.story, directory=arguments.output
+    )
     print(folder)
-    return 0 if arguments.no_open else open_jupyterlab(folder)
+    return 0 if arguments.no_open else open_jupyterlab(folder, story=arguments.story)

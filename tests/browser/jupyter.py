@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 60
 _CELL_SECONDS = 60
+_PROMPTS = ".jp-CodeCell .jp-InputPrompt"
+"""A markdown cell's stays empty, run or not."""
 
 
 class JupyterLab:
@@ -137,12 +139,12 @@ class Notebook:
         return self.cell(number).locator(".jp-Cell-outputArea")
 
     def run_all(self, *, wait: bool = True) -> None:
-        self._insist(self.page.locator(".jp-InputPrompt").first, self._choose_run_all)
+        self._insist(self.page.locator(_PROMPTS).first, self._choose_run_all)
         if wait:
             self.wait()
 
     def _choose_run_all(self) -> None:
-        self.cell(0).locator(".cm-content, .jp-RenderedMarkdown").first.click()
+        self.cell(0).locator(".cm-content:visible, .jp-RenderedMarkdown:visible").first.click()
         self.page.locator(".lm-MenuBar-item", has_text="Run").click()
         self.page.locator(".lm-Menu-item", has_text="Run All Cells").first.click()
 
@@ -179,9 +181,7 @@ class Notebook:
     def wait(self, number: int | None = None, *, seconds: float = _CELL_SECONDS) -> None:
         """Until the cell, or every cell, has run; a cell that runs or waits shows a star."""
         prompts = (
-            self.page.locator(".jp-InputPrompt")
-            if number is None
-            else self.cell(number).locator(".jp-InputPrompt")
+            self.page.locator(_PROMPTS) if number is None else self.cell(number).locator(".jp-InputPrompt")
         )
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
