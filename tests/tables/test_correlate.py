@@ -367,3 +367,13 @@ def test_one_point_is_refused_and_missing_columns_are_named(tmp_path):
     with pytest.raises(SchemaError, match="tsval"):
         k8scap.correlate(near, k8scap.load(tmp_path / "far.pcap", columns=["time", "point", "src", "dst"]))
     assert len(far.packets) == 63
+
+
+def test_an_answer_says_that_nothing_was_lost_and_looks_at_the_ends(tmp_path):
+    path = Route()
+    talk(path)
+    answer = k8scap.correlate(*path.load(tmp_path)).answer("Is it lost between <the two>?")
+    assert answer.answer.startswith("The path between the two loses nothing: near → far ")
+    assert "5 ms in the median" in answer.answer
+    assert "k8scap diagnose" in answer.next_step
+    assert "&lt;the two&gt;" in answer._repr_html_()
