@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         where = item.path.relative_to(Path(__file__).parent).parts[:-1]
         group = next((folder for folder in MACHINE if folder in where), "root")
-        if "browser" in where:
+        if "browser" in where or item.get_closest_marker("alone"):
             item.add_marker("alone")
         elif group != "root" or item.get_closest_marker("root") or item.get_closest_marker("docker"):
             item.add_marker("machine")

@@ -17,6 +17,8 @@ import pytest
 from k8scap import lab
 from k8scap.errors import CaptureBrokenError, UsageError
 
+pytestmark = pytest.mark.alone  # some change who may open the TUN device of the whole machine
+
 TUN = Path("/dev/net/tun")
 NOBODY = 65_534
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "env")

@@ -61,6 +61,7 @@ def test_who_lost_a_syn_in_the_tunnel_waited_and_got_an_answer(run) -> None:
     made = run(SCENARIO, seed=2)
     jobs = made.truth["hosts"]["client-pod"]["jobs"]
     late = {job["client_port"] for job in jobs if job["connected_ns"] - job["start_ns"] > 0.9e9}
-    assert late == {row["src_port"] for row in made.log if row["action"] == "damage"}
+    # others may be late, too: some kernels hold the first packets of a new tunnel for up to a second
+    assert late >= {row["src_port"] for row in made.log if row["action"] == "damage"} != set()
     assert all(job["received_bytes"] for job in jobs)
     assert made.truth["whole"] is True
