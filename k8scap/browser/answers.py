@@ -44,6 +44,10 @@ _ABOVE = (
 """What people filter by beside the table's fields."""
 
 
+def has_port(row: Any, end: str) -> bool:
+    return isinstance(row[f"{end}_port"], int | np.integer)
+
+
 def _is_filter(text: str) -> bool:
     """Whether tshark takes it: not every protocol's name is one."""
     try:
@@ -86,7 +90,7 @@ class Answers:
             }
             for finding in found
         ]
-        self._send({"tell": "findings", "findings": told})
+        self._send({"tell": "findings", "findings": told, "notes": list(self._cap.quality.notes)})
 
     def tell_check(self, text: str) -> None:
         """Whether a filter that is being typed can be answered, and by whom."""
@@ -162,7 +166,7 @@ class Answers:
             self._complain("follow", error)
             return
         if not stop.is_set():
-            self._send({"tell": "conversation", "what": what, **told})
+            self._send({"tell": "conversation", "what": what, "title": self._title(position), **told})
 
     def place(self, view: View, to: str, start: int, step: int) -> int:
         """Where in the list: of the frame numbered `start`, or from row `start` on, `step` ahead or back.
@@ -185,6 +189,20 @@ class Answers:
         at = int(np.searchsorted(where, start, side="right" if step > 0 else "left"))
         at = at if step > 0 else at - 1
         return int(where[at]) if 0 <= at < len(where) else -1
+
+    def _title(self, position: int) -> str:
+        """Who began, and with whom: `client:58298 → server:80, TCP stream 2: 12 frames`."""
+        packets = self._cap.packets
+        of_it = companions(packets, position)
+        first = self._cap.named(packets.iloc[of_it[:1]]).iloc[0]
+        ends = [
+            f"{first[f'{end}_name']}:{first[f'{end}_port']}"
+            if has_port(first, end)
+            else str(first[f"{end}_name"])
+            for end in ("src", "dst")
+        ]
+        stream = f", {first['protocol']} stream {first['stream']}" if has_port(first, "src") else ""
+        return f"{' → '.join(ends)}{stream}: {len(of_it):,} frames; orange is who sent the first of them"
 
     def _payload(self, position: int) -> dict[str, Any]:
         packets = self._cap.packets

@@ -29,6 +29,8 @@ _LONGEST_TEXT = 4_000
 _DEEPEST = 60
 _LEFT_OUT = frozenset({"geninfo", "frame.time_delta_displayed"})
 """What is of PDML itself, and of the frames that one tshark was asked to show."""
+_NO_PROTOCOL = "fake-field-wrapper"
+"""What PDML has around fields that stand in no protocol."""
 _REASSEMBLY = {"ip.defragment": "TRUE", "ipv6.defragment": "TRUE"}
 _HEX = re.compile(r"^([0-9a-f]{4,8})  ((?:[0-9a-f]{2} ){0,15}[0-9a-f]{2})(?:\s|$)")
 _SOURCE = re.compile(r"^(.{1,200}) \((\d+) bytes?\):$")
@@ -168,7 +170,10 @@ class _Reader:
             if name in _LEFT_OUT or child.get("hide") == "yes" or self._left <= 0 or depth > _DEEPEST:
                 continue
             self._left -= 1
-            found.append(self._node(child, name, depth))
+            if name == _NO_PROTOCOL:
+                found += self.nodes(child, depth)
+            else:
+                found.append(self._node(child, name, depth))
         return found
 
     def _node(self, element: Any, name: str, depth: int) -> dict[str, Any]:

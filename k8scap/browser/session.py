@@ -48,6 +48,7 @@ class Session:
         self.view_number = 0
         self.chosen: Ints = self.view.rows[:0]
         self.filter = ""
+        self.current: int | None = None
         self._answers = Answers(cap, self.marks, send)
         self._filtering, self._judging = Desk("k8scap-filter"), Desk("k8scap-judging")
         self._seeing, self._dissecting = Desk("k8scap-protocols"), Desk("k8scap-detail")
@@ -56,6 +57,7 @@ class Session:
             "rows": self._rows,
             "told": self._protocols,
             "filter": self._filter,
+            "finding": self._finding,
             "stop": self._stop,
             "check": lambda asked: self._answers.tell_check(str(asked["text"])),
             "sort": self._sort,
@@ -103,6 +105,7 @@ class Session:
                 "choices": list(columns.COLUMNS),
                 "sorting": {"name": sorting[0], "descending": sorting[1]} if sorting else None,
                 "marks": len(self.marks),
+                "current": -1 if self.current is None else self.view.place(self.current),
             }
         )
 
@@ -159,7 +162,9 @@ class Session:
 
     def _other_rows(self) -> None:
         self.view_number += 1
-        self.chosen = self.view.rows[:0]
+        kept = self.current is not None and self.view.place(self.current) >= 0
+        self.current = self.current if kept else None
+        self.chosen = self.view.rows[:0] if self.current is None else np.array([self.current])
 
     # ---- filters ----
 
@@ -173,6 +178,20 @@ class Session:
             return
         self._send({"tell": "progress", "part": None})
         self._filtering.give(lambda stop: self._filter_slowly(text, stop))
+
+    def _finding(self, asked: Asked) -> None:
+        """The packets that a finding rests on: frames' numbers alone would bring up other points' too."""
+        finding = self._cap.findings.found[int(asked["number"])]
+        found = from_table(self._cap.packets, finding.display_filter)
+        if not finding.display_filter or found is None:
+            self._filter({"text": finding.display_filter})
+            return
+        self._filtering.clear()
+        if finding.point in self._cap.points:
+            there = (self._cap.packets["point"].iloc[found] == finding.point).to_numpy()
+            found = found[there]
+        self._show(finding.display_filter, found)
+        self.tell_state()
 
     def _filter_slowly(self, text: str, stop: threading.Event) -> None:
         try:
@@ -219,6 +238,8 @@ class Session:
         if asked["view"] == self.view_number:
             ranges = [self.view.rows[max(int(a), 0) : int(b) + 1] for a, b in asked["ranges"]]
             self.chosen = np.concatenate([self.view.rows[:0], *ranges])
+            last = int(asked["current"])
+            self.current = int(self.view.rows[last]) if 0 <= last < len(self.view) else None
 
     def _detail(self, asked: Asked) -> None:
         position = self._position(asked)

@@ -89,7 +89,13 @@ def test_a_packet_is_found_looked_at_and_followed(lab, page, keep):
     page.get_by_role("button", name="Ladder").click()
     expect(page, "document.querySelector('.k8-said img.k8-ladder')?.naturalHeight > 300")
     page.keyboard.press("Escape")
+    page.locator(".k8-conversation").wait_for(state="hidden")
+    apply(page, "")
+    expect(page, "document.querySelector('.k8-count').textContent.startsWith('136 packets')")
+    expect(page, f"document.querySelector('.k8-row.k8-current span')?.textContent === '{expected[1]}'")
 
+    apply(page, "http.request")
+    expect(page, f"document.querySelector('.k8-count').textContent.startsWith('{len(expected)} of ')")
     notebook.run(1)
     assert notebook.answer(1) == [len(expected), [expected[1]]]
 
@@ -130,10 +136,11 @@ def test_what_is_no_filter_is_refused_in_place_and_marks_stay(lab, page):
     page.locator(".k8-ask input").fill("the first one <b>lost</b>")
     page.keyboard.press("Enter")
     page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+ArrowDown")
     page.keyboard.press("Control+m")
-    page.locator(".k8-row.k8-marked").nth(1).wait_for()
+    page.locator(".k8-row.k8-marked").nth(2).wait_for()
     notebook.run(1)
-    assert notebook.answer(1) == [[lost[0], "the first one <b>lost</b>"], [lost[1], ""]]
+    assert notebook.answer(1) == [[lost[0], "the first one <b>lost</b>"], [lost[1], ""], [lost[2], ""]]
     assert (lab.folder / "packet-loss.marks.json").stat().st_mode & 0o777 == 0o600
 
     page.locator(".k8-finding").first.click()

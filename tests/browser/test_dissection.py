@@ -32,9 +32,9 @@ OF_THE_FILE = {"frame.interface_id", "frame.interface_name", "frame.section_numb
 class Page:
     """Takes what a session tells, as the page would."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, *files: Path) -> None:
         self.told: list[dict] = []
-        self.capture = k8scap.load(file)
+        self.capture = k8scap.load(*files)
         self.session = Session(self.capture, send=self.take)
         self._came = threading.Condition()
 
@@ -74,7 +74,7 @@ def hidden(element: Any) -> bool:
 
 
 def without_the_files(told: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [line for line in told if line[0] not in OF_THE_FILE]
+    return [line for line in told if line[0] not in {*OF_THE_FILE, "fake-field-wrapper"}]
 
 
 @pytest.mark.parametrize(("name", "every"), [("packet-loss.pcap", 149), ("slow-server.pcap", 33)])
@@ -241,3 +241,22 @@ def test_an_exported_page_shows_the_first_packets_and_no_payload():
     html = k8scap.browse(CAPTURES / "slow-server.pcap")._repr_mimebundle_()[0]["text/html"]
     assert len(re.findall("<tr>", html)) == 61
     assert "GET /" not in html
+
+
+def test_a_finding_brings_up_the_frames_of_its_own_point():
+    page = Page(CAPTURES / "packet-loss.pcap", CAPTURES / "slow-server.pcap")
+    found = page.capture.findings.found
+    number = next(i for i, finding in enumerate(found) if finding.rule == "slow-server")
+    page.ask("state", ask="finding", number=number)
+    shown = page.capture.packets.iloc[page.session.view.rows]
+    assert set(shown["point"]) == {"slow-server"}
+    assert set(found[number].frames) <= set(shown.index)
+
+
+def test_a_selected_frame_stays_selected_where_it_is_still_shown():
+    page = Page(CAPTURES / "packet-loss.pcap")
+    page.session.hear({"ask": "select", "view": 0, "ranges": [[40, 40]], "current": 40})
+    assert page.ask("state", ask="filter", text="tcp")["current"] >= 0
+    assert page.capture.packets.index[page.session.chosen].tolist() == [41]
+    assert page.ask("state", ask="filter", text="dns")["current"] == -1
+    assert len(page.session.chosen) == 0

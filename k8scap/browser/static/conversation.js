@@ -9,12 +9,14 @@ export class Conversation {
     this.on = on;
     this.form = "text";
     this.tabs = element("div", { class: "k8-tabs" });
+    this.title = element("div", { class: "k8-note" });
     this.body = element("div", { class: "k8-said", tabIndex: 0 });
-    this.node = element("div", { class: "k8-conversation", hidden: true }, this.tabs, this.body);
+    this.node = element("div", { class: "k8-conversation", hidden: true }, this.tabs, this.title, this.body);
   }
 
   open(row) {
     this.row = row;
+    this.title.textContent = "";
     this.node.hidden = false;
     this.choose("payload");
   }
@@ -36,6 +38,7 @@ export class Conversation {
     }, this.form === "text" ? "as hex" : "as text");
     const close = element("button", { class: "k8-close", title: "Back to the frame (Esc)", onclick: () => this.close() }, "✕");
     this.tabs.replaceChildren(...tabs, form, close);
+    this.body.focus({ preventScroll: true }); // the button that was clicked is gone, and with it the focus
   }
 
   close() {
@@ -46,6 +49,7 @@ export class Conversation {
   show(told) {
     if (!told || told.what !== this.what) return;
     this.told = told;
+    this.title.textContent = told.title;
     if (told.what === "payload") this.body.replaceChildren(...this.pieces(told));
     else if (!told.picture) this.say(told.why);
     else this.body.replaceChildren(element("img", { class: `k8-${told.what}`, alt: told.what, src: `data:image/svg+xml;base64,${told.picture}` }));

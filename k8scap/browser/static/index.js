@@ -10,7 +10,7 @@ import { PacketList } from "./packet_list.js";
 import { Rows } from "./rows.js";
 
 const HELP = [
-  "Arrow keys, Page Up and Down, Home, End: move; with Shift: select several",
+  "Arrow keys, Page Up and Down, Home, End, F7, F8: move; Shift or Ctrl and a click: select several",
   "Ctrl+/: the filter line; Enter applies it, Esc goes back to the list",
   "F or Ctrl+Alt+Shift+T: follow the conversation; Esc: back to the frame",
   "Ctrl+. and Ctrl+,: the conversation's next and previous packet",
@@ -21,6 +21,8 @@ const HELP = [
   "Red: reset; violet: closed or full window; yellow: ICMP error",
   "Grey: a gap in the capture; pale grey: a connection opens or closes",
 ];
+
+const MOST_MARKED = 200;
 
 class Page {
   constructor(model) {
@@ -99,7 +101,7 @@ class Page {
       progress: () => this.filter.progress(told.part),
       checked: () => this.filter.checked(told),
       fields: () => { this.filter.fields = told.names; },
-      findings: () => this.showFindings(told.findings),
+      findings: () => this.showFindings(told),
       detail: () => this.showDetail(told),
       conversation: () => this.conversation.show(told),
       cell: () => this.cellMenu(told.filters),
@@ -122,10 +124,20 @@ class Page {
       this.rows.reset(told.view, told.shown);
       if (same) { this.rows.awaited.clear(); keep.forEach(([n, block]) => this.rows.blocks.set(n, block)); }
       if (this.partial) { this.rows.blocks.clear(); this.partial = false; }
-      if (!same) { this.tree.say(told.shown ? "Select a packet to see its details." : "No packet passes this filter."); this.bytes.clear(); }
+      if (!same) this.otherRows(told);
       this.list.restart();
+      if (!same && told.current >= 0) this.list.keep(told.current);
     }
     this.list.paint();
+  }
+
+  // Another conversation, or none, may be selected now; a frame that is still in the list stays selected.
+  otherRows(told) {
+    if (!this.conversation.node.hidden) this.conversation.close();
+    if (told.current >= 0) return;
+    this.tree.say(told.shown ? "Select a packet to see its details." : "No packet passes this filter.");
+    this.bytes.clear();
+    this.say("");
   }
 
   showDetail(told) {
@@ -134,12 +146,13 @@ class Page {
     this.say(told.note ? `Frame ${told.number}: ${told.note}` : `Frame ${told.number} of ${told.point}`);
   }
 
-  showFindings(findings) {
+  showFindings({ findings, notes }) {
     this.findings.hidden = !findings.length;
-    this.findings.replaceChildren(...findings.map((finding) => element("button", {
+    if (notes.length && !this.status.textContent) this.say(notes.join(" "));
+    this.findings.replaceChildren(...findings.map((finding, number) => element("button", {
       class: `k8-finding k8-${finding.severity}`,
       title: `${finding.title}\n${finding.next ? `Next: ${finding.next}\n` : ""}${finding.filter ? "Click to see its packets." : ""}`,
-      onclick: () => { if (finding.filter) this.filter.set(finding.filter); this.say(finding.title); },
+      onclick: () => { this.send({ ask: "finding", number }); this.say(finding.title); },
     }, `${finding.severity}: ${finding.rule}`)));
   }
 
@@ -154,7 +167,7 @@ class Page {
   // ---- from the reader ----
 
   selected(row, ranges) {
-    this.send({ ask: "select", view: this.rows.view, ranges });
+    this.send({ ask: "select", view: this.rows.view, ranges, current: row });
     this.detail(row);
     if (!this.conversation.node.hidden) this.conversation.close();
   }
@@ -183,7 +196,10 @@ class Page {
 
   mark(row = this.list.current) {
     const there = this.rows.get(row);
-    if (there) this.send({ ask: "mark", view: this.rows.view, row, note: there.marked ? null : "" });
+    if (!there) return;
+    const note = there.marked ? null : "";
+    const chosen = this.list.isSelected(row) ? this.list.chosen(MOST_MARKED) : [row];
+    for (const one of chosen) this.send({ ask: "mark", view: this.rows.view, row: one, note });
   }
 
   note(row = this.list.current) {

@@ -36,11 +36,17 @@ export class PacketList {
 
   setColumns(columns, sorting) {
     this.columns = columns;
-    const widths = columns.map((c) => (c.width ? `${c.width}px` : "minmax(240px, 1fr)"));
-    this.node.style.setProperty("--k8-columns", widths.join(" "));
+    this.setWidths();
     this.head.replaceChildren(...columns.map((column) => this.heading(column, sorting)));
     this.pool = [];
     this.window.replaceChildren();
+  }
+
+  setWidths() {
+    const widths = this.columns.map((c) => (c.width ? `${c.width}px` : "minmax(240px, 1fr)"));
+    const least = this.columns.reduce((sum, column) => sum + (column.width || 240), 0);
+    this.node.style.setProperty("--k8-columns", widths.join(" "));
+    this.node.style.setProperty("--k8-least", `${least}px`);
   }
 
   heading(column, sorting) {
@@ -62,8 +68,7 @@ export class PacketList {
     const before = column.width || 300;
     const move = (moved) => {
       column.width = Math.max(40, before + moved.clientX - start);
-      const widths = this.columns.map((c) => (c.width ? `${c.width}px` : "minmax(240px, 1fr)"));
-      this.node.style.setProperty("--k8-columns", widths.join(" "));
+      this.setWidths();
     };
     const end = () => { removeEventListener("mousemove", move); removeEventListener("mouseup", end); };
     addEventListener("mousemove", move);
@@ -139,6 +144,22 @@ export class PacketList {
     this.current = row;
     this.show(row);
     this.on.select(row, this.ranges);
+  }
+
+  // The selected rows, as many as `most`.
+  chosen(most) {
+    const rows = [];
+    for (const [first, last] of this.ranges) {
+      for (let row = first; row <= last && rows.length < most; row++) rows.push(row);
+    }
+    return rows;
+  }
+
+  // Select a row without telling anybody: it was selected before the list changed.
+  keep(row) {
+    this.current = this.anchor = row;
+    this.ranges = [[row, row]];
+    this.to(row - Math.floor(this.seen / 2));
   }
 
   isSelected(row) { return this.ranges.some(([a, b]) => a <= row && row <= b); }
