@@ -79,6 +79,25 @@ def test_markdown_tells_what_the_page_tells(refused: k8scap.Capture, tmp_path: P
     assert len(rows) == min(len(refused.conversations), 20)
 
 
+# ---- a capture that was narrowed ----
+
+
+@pytest.mark.parametrize("form", ["html", "md", "ipynb"])
+def test_every_form_says_the_filter_and_that_nothing_passes_it(tmp_path: Path, form: str) -> None:
+    cap = k8scap.load(CAPTURES / "connection-refused.pcap")
+    for where, told in (
+        ("tcp.port < 1", f"No frame passes the filter tcp.port < 1: {len(cap.packets):,} frames were read."),
+        ("udp && ip.ttl < 255", "those that pass the filter udp && ip.ttl < 255"),
+    ):
+        file = k8scap.report(cap.select(where), tmp_path / f"report.{form}")
+        text = file.read_text(encoding="utf-8")
+        if form == "ipynb":
+            text = nbformat.reads(text, as_version=4).cells[0].source
+        page = text if form == "html" else RENDERERS["markdown-it"](text)
+        assert told in lxml_html.fromstring(f"<div>{page}</div>").text_content()
+        assert "No packet was captured" not in page
+
+
 # ---- a notebook ----
 
 
