@@ -205,6 +205,23 @@ def test_the_files_ending_or_the_option_chooses(
     assert nbformat.read(tmp_path / "report.ipynb", as_version=4).cells
 
 
+@pytest.mark.parametrize("name", ["r", "r.htm"])
+def test_without_an_ending_it_is_a_page(refused: k8scap.Capture, tmp_path: Path, name: str) -> None:
+    written = k8scap.report(refused, tmp_path / name).read_text(encoding="utf-8")
+    assert written.startswith("<!DOCTYPE html>")
+
+
+def test_an_ending_that_is_no_form_is_refused_unless_a_form_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capture, word = str(CAPTURES / "connection-refused.pcap"), tmp_path / "r.docx"
+    assert main(["report", capture, "-o", str(word)]) == 2
+    assert "html, pdf, ipynb, md" in capsys.readouterr().err
+    assert not word.exists()
+    assert main(["report", capture, "-o", str(word), "--format", "md"]) == 0
+    assert word.read_text(encoding="utf-8").startswith("# connection-refused\n")
+
+
 def test_an_unknown_format_is_refused(refused: k8scap.Capture, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="html, pdf, ipynb, md"):
         k8scap.report(refused, tmp_path / "report.doc", format="doc")
