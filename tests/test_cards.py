@@ -260,6 +260,23 @@ def test_an_answer_is_escaped() -> None:
     assert "\x1b" not in answer._repr_html_() + repr(answer)
 
 
+# ---- several points ----
+
+
+def test_findings_of_several_points_say_which_each_is_from(
+    refused: k8scap.Capture, lossy: k8scap.Capture
+) -> None:
+    both = k8scap.load(CAPTURES / "packet-loss.pcap", CAPTURES / "connection-refused.pcap")
+    said = repr(both.findings)
+    found = re.split(r"\n(?=\d+\. )", said.partition("Not judged:")[0])
+    at = {re.search(r"([a-z-]+): ", one)[1]: re.search(r"captured at +(\S+)", one)[1] for one in found}
+    assert (at["packet-loss"], at["connection-refused"]) == (lossy.points[0], refused.points[0])
+    for point in both.points:
+        assert f"  dns-timeout at {point}: " in said
+    assert "captured at" not in repr(refused.findings)
+    assert " at connection-refused: " not in repr(refused.findings)
+
+
 # ---- a capture that was narrowed ----
 
 
