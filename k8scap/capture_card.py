@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8scap.cards import finding, markup
 from k8scap.cards.markup import printable
+from k8scap.cards.narrowing import narrowed_to, none_passes
 from k8scap.errors import K8scapError
 
 if TYPE_CHECKING:
@@ -78,10 +79,12 @@ def _facts(cap: Any) -> Iterator[tuple[str, str]]:
         yield "where", f"{point}{_place(recording.manifest)} ({_files(recording.files)})"
     for note in _said(cap.recordings):
         yield "said", note
+    if not cap.is_whole:
+        yield "narrowed", f"to {narrowed_to(cap)}"
     try:
-        yield from _quality(cap.quality)
+        yield from _quality(cap.quality, whole=cap.is_whole)
         yield from _times(cap.packets)
-        yield "packets", f"{len(cap.packets):,}{_conversations(cap.conversations)}"
+        yield "packets", _packets(cap)
     except K8scapError as error:
         yield "but", str(error)
 
@@ -118,15 +121,22 @@ def _times(packets: Any) -> Iterator[tuple[str, str]]:
         )
 
 
+def _packets(cap: Any) -> str:
+    if not (cap.is_whole or len(cap.packets)):
+        return none_passes(cap)
+    return f"{len(cap.packets):,}{_conversations(cap.conversations)}"
+
+
 def _conversations(table: Any) -> str:
     counts = table["protocol"].value_counts()
     each = ", ".join(f"{count:,} {protocol}" for protocol, count in counts.items() if count)
     return f", {len(table):,} conversations" + (f" ({each})" if each else "")
 
 
-def _quality(quality: Quality) -> Iterator[tuple[str, str]]:
+def _quality(quality: Quality, *, whole: bool) -> Iterator[tuple[str, str]]:
     if quality.complete:
-        yield "complete", "yes: tcpdump dropped none, and all that it captured is here"
+        here = "all that it captured is here" if whole else "all that it captured is in the file"
+        yield "complete", f"yes: tcpdump dropped none, and {here}"
     elif quality.complete is None:
         yield "complete", "unknown: no manifest stands beside the file"
     else:

@@ -258,3 +258,49 @@ def test_an_answer_is_escaped() -> None:
     answer = evil.answer(EVIL)
     assert card(answer).xpath("//img") == []
     assert "\x1b" not in answer._repr_html_() + repr(answer)
+
+
+# ---- several points ----
+
+
+def test_findings_of_several_points_say_which_each_is_from(
+    refused: k8scap.Capture, lossy: k8scap.Capture
+) -> None:
+    both = k8scap.load(CAPTURES / "packet-loss.pcap", CAPTURES / "connection-refused.pcap")
+    said = repr(both.findings)
+    found = re.split(r"\n(?=\d+\. )", said.partition("Not judged:")[0])
+    at = {re.search(r"([a-z-]+): ", one)[1]: re.search(r"captured at +(\S+)", one)[1] for one in found}
+    assert (at["packet-loss"], at["connection-refused"]) == (lossy.points[0], refused.points[0])
+    for point in both.points:
+        assert f"  dns-timeout at {point}: " in said
+    assert "captured at" not in repr(refused.findings)
+    assert " at connection-refused: " not in repr(refused.findings)
+
+
+# ---- a capture that was narrowed ----
+
+
+def frames_by_capinfos(path: Path) -> int:
+    said = subprocess.run(["capinfos", "-c", "-M", str(path)], capture_output=True, text=True, check=True)
+    return int(said.stdout.rpartition(":")[2])
+
+
+def test_a_filter_that_nothing_passes_is_said_and_is_no_empty_capture() -> None:
+    file = CAPTURES / "packet-loss.pcap"
+    narrowed = k8scap.load(file, where='http.host == "<img src=x>"')
+    told = (
+        f'No frame passes the filter http.host == "<img src=x>": {frames_by_capinfos(file)} frames were read.'
+    )
+    assert told in repr(narrowed)
+    assert told in words(card(narrowed))
+    assert card(narrowed).xpath("//img") == []
+    assert "is here" not in repr(narrowed)
+
+
+def test_a_card_says_what_the_capture_was_narrowed_to(lossy: k8scap.Capture) -> None:
+    between = ("2026-01-31T10:00:00Z", "2099-01-31T11:00:00.25+01:00")
+    narrowed = k8scap.load(CAPTURES / "packet-loss.pcap", where="tcp", between=between)
+    told = "narrowed to the filter tcp, from 2026-01-31 10:00:00 to 2099-01-31 10:00:00.25 UTC"
+    assert told in words(card(narrowed))
+    assert told in " ".join(repr(narrowed).split())
+    assert "narrowed" not in repr(lossy) + words(card(lossy))

@@ -79,6 +79,25 @@ def test_markdown_tells_what_the_page_tells(refused: k8scap.Capture, tmp_path: P
     assert len(rows) == min(len(refused.conversations), 20)
 
 
+# ---- a capture that was narrowed ----
+
+
+@pytest.mark.parametrize("form", ["html", "md", "ipynb"])
+def test_every_form_says_the_filter_and_that_nothing_passes_it(tmp_path: Path, form: str) -> None:
+    cap = k8scap.load(CAPTURES / "connection-refused.pcap")
+    for where, told in (
+        ("tcp.port < 1", f"No frame passes the filter tcp.port < 1: {len(cap.packets):,} frames were read."),
+        ("udp && ip.ttl < 255", "those that pass the filter udp && ip.ttl < 255"),
+    ):
+        file = k8scap.report(cap.select(where), tmp_path / f"report.{form}")
+        text = file.read_text(encoding="utf-8")
+        if form == "ipynb":
+            text = nbformat.reads(text, as_version=4).cells[0].source
+        page = text if form == "html" else RENDERERS["markdown-it"](text)
+        assert told in lxml_html.fromstring(f"<div>{page}</div>").text_content()
+        assert "No packet was captured" not in page
+
+
 # ---- a notebook ----
 
 
@@ -184,6 +203,23 @@ def test_the_files_ending_or_the_option_chooses(
     assert capsys.readouterr().out.split() == ["a.md", "report.ipynb"]
     assert (tmp_path / "a.md").read_text(encoding="utf-8").startswith("# connection-refused\n")
     assert nbformat.read(tmp_path / "report.ipynb", as_version=4).cells
+
+
+@pytest.mark.parametrize("name", ["r", "r.htm"])
+def test_without_an_ending_it_is_a_page(refused: k8scap.Capture, tmp_path: Path, name: str) -> None:
+    written = k8scap.report(refused, tmp_path / name).read_text(encoding="utf-8")
+    assert written.startswith("<!DOCTYPE html>")
+
+
+def test_an_ending_that_is_no_form_is_refused_unless_a_form_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capture, word = str(CAPTURES / "connection-refused.pcap"), tmp_path / "r.docx"
+    assert main(["report", capture, "-o", str(word)]) == 2
+    assert "html, pdf, ipynb, md" in capsys.readouterr().err
+    assert not word.exists()
+    assert main(["report", capture, "-o", str(word), "--format", "md"]) == 0
+    assert word.read_text(encoding="utf-8").startswith("# connection-refused\n")
 
 
 def test_an_unknown_format_is_refused(refused: k8scap.Capture, tmp_path: Path) -> None:

@@ -63,6 +63,12 @@ class Opened:
         """Whether it holds every frame of its files: nothing was selected."""
         return not self._selection.where and self._selection.between is None
 
+    @cached_property
+    def frames_read(self) -> int:
+        """How many frames the files hold, whatever was selected of them; they are read for it."""
+        whole = Selection(columns=("length",), decode_as=self._selection.decode_as)
+        return sum(len(piece) for piece in iter_packets(self._sources, 1_000_000, whole, engine=self._engine))
+
     def pieces(self, columns: Sequence[str], chunk: int) -> Iterator[pd.DataFrame]:
         """Some columns of the packets table, piece by piece; of the table itself where it has been read."""
         packets = self.__dict__.get("packets")

@@ -50,7 +50,7 @@ def html_of_all(findings: Sequence[Any]) -> str:
     )
 
 
-def text(finding: Any, *, number: int = 0) -> str:
+def text(finding: Any, *, number: int = 0, with_point: bool = False) -> str:
     """One finding: a headline, numbered where a number is given, and what a reader needs to believe it."""
     if finding.status != "found":
         word = STATUS_WORDS[finding.status].upper()
@@ -59,6 +59,7 @@ def text(finding: Any, *, number: int = 0) -> str:
         )
     rows = {
         "between": between(finding),
+        "captured at": finding.point if with_point else "",
         "affected": affected(finding),
         "consistent with": ", ".join(finding.consistent_with),
         "frames": frames(finding),
@@ -72,13 +73,19 @@ def text(finding: Any, *, number: int = 0) -> str:
 
 
 def text_of_all(findings: Sequence[Any]) -> str:
-    """Found first, numbered from 1, then what could not be judged, then what was ruled out."""
+    """Found first, numbered from 1, then what could not be judged, then what was ruled out.
+
+    Each says at which point it was captured, where there are several.
+    """
+    several = len({finding.point for finding in findings if finding.point}) > 1
     numbered = enumerate(of_status(findings, "found"), start=1)
-    parts = [text(finding, number=number) for number, finding in numbered] or [NOTHING]
+    parts = [text(finding, number=n, with_point=several) for n, finding in numbered] or [NOTHING]
     for status in ("not_judged", "ruled_out"):
         if rest := of_status(findings, status):
-            lines = (textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ")
-                     for line in (markup.printable(sentence(f)) for f in rest))  # fmt: skip
+            said = (markup.printable(sentence(finding, with_point=several)) for finding in rest)
+            lines = (
+                textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in said
+            )
             parts.append("\n".join([f"{STATUS_WORDS[status]}:", *lines]))
     return "\n\n".join(parts)
 
@@ -87,10 +94,11 @@ def of_status(findings: Iterable[Any], status: str) -> list[Any]:
     return [finding for finding in findings if finding.status == status]
 
 
-def sentence(finding: Any) -> str:
+def sentence(finding: Any, *, with_point: bool = False) -> str:
     """What a rule that found nothing says: its number, and the reason where it could not judge."""
     reason = finding.reason if finding.reason not in finding.title else ""
-    return f"{finding.rule}: {finding.title}{f' ({reason})' if reason else ''}"
+    at = f" at {finding.point}" if with_point and finding.point else ""
+    return f"{finding.rule}{at}: {finding.title}{f' ({reason})' if reason else ''}"
 
 
 def line(finding: Any) -> str:

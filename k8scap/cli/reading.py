@@ -121,7 +121,9 @@ def add_report(commands: Commands) -> None:
         commands, "report", run_report, "one self-contained file: HTML, PDF, notebook, Markdown"
     )
     add_files(command)
-    command.add_argument("--format", choices=FORMATS, help="default: what OUT ends with, else html")
+    command.add_argument(
+        "--format", choices=FORMATS, help="default: what OUT ends with; html where it has no ending"
+    )
     command.add_argument("-o", "--output", metavar="OUT", help="default: report.html, report.pdf …")
 
 

@@ -72,12 +72,24 @@ def _install(arguments: argparse.Namespace) -> int:
 
 
 def _written(cap: Capture, path: Path, arguments: argparse.Namespace) -> Path:
-    return cap.to_pcapng(
+    written = cap.to_pcapng(
         path,
         findings=() if arguments.no_findings else None,
         comments=_marks(cap),
         secrets=not arguments.no_secrets,
     )
+    print(_told(cap), file=sys.stderr)
+    return written
+
+
+def _told(cap: Capture) -> str:
+    """How many frames were written: a filter that nothing passes makes a file, too."""
+    from k8scap.cards.narrowing import narrowed_to, none_passes
+
+    frames = sum(len(piece) for piece in cap.pieces(("length",), 1_000_000))
+    if cap.is_whole:
+        return f"{frames:,} frames were written."
+    return f"{frames:,} frames pass {narrowed_to(cap)}, and were written." if frames else none_passes(cap)
 
 
 def _marks(cap: Capture) -> dict[tuple[str, int], str]:

@@ -22,9 +22,9 @@ FORMATS = ("html", "pdf", "ipynb", "md")
 def report(cap: Capture, path: str | os.PathLike[str], *, format: str | None = None) -> Path:  # noqa: A002
     """Write the report of `cap` to `path` (readable by the owner only) and return that path.
 
-    `format` is html, pdf, ipynb or md; None takes what `path` ends with, else html. The file asks nothing
-    of any network and holds no payload; the notebook has to be run, and reads the capture files again.
-    A report that stood there is replaced only once the new one is whole. Raises UsageError,
+    `format` is html, pdf, ipynb or md; None takes what `path` ends with, html where it has no ending. The
+    file asks nothing of any network and holds no payload; the notebook has to be run, and reads the capture
+    files again. A report that stood there is replaced only once the new one is whole. Raises UsageError,
     NotPermittedError or DiskFullError where it cannot be written, and ToolMissingError where PDF is asked
     for and no Chromium is here to print it.
     """
@@ -37,11 +37,22 @@ def report(cap: Capture, path: str | os.PathLike[str], *, format: str | None = N
 
 def _format(target: Path, asked: str | None) -> str:
     if asked is None:
-        ending = target.suffix.lower().lstrip(".")
-        return ending if ending in FORMATS else "html"
+        return _of_ending(target)
     if asked not in FORMATS:
         raise UsageError(f"A report is {', '.join(FORMATS)}, not {asked}.", next_step="--format html")
     return asked
+
+
+def _of_ending(target: Path) -> str:
+    ending = target.suffix.lower().lstrip(".")
+    if ending in ("", "htm"):
+        return "html"
+    if ending not in FORMATS:
+        raise UsageError(
+            f"A report is {', '.join(FORMATS)}, and {target.name} ends like none of them.",
+            next_step=f"-o {target.with_suffix('.html')}, or --format html",
+        )
+    return ending
 
 
 def _made(cap: Capture, target: Path, chosen: str) -> bytes:

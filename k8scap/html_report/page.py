@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from k8scap.cards.finding import WORDS, confidence, verdict
+from k8scap.cards.narrowing import narrowed_to, none_passes
 from k8scap.findings.case import printable
 from k8scap.html_report.provenance import origins, quality_line
 from k8scap.html_report.tables import PACKET_COLUMNS, evidence, sheets
@@ -62,7 +63,7 @@ def content(cap: Capture) -> dict[str, Any]:
         "title": printable(", ".join(dict.fromkeys(cap.points))) or "capture",
         "span": _span(cap),
         "verdict": _verdict(findings),
-        "quality": quality_line(cap.quality),
+        "quality": quality_line(cap.quality, whole=cap.is_whole),
         "cards": [_card(cap, finding) for finding in found[:CARDS_SHOWN]],
         "more": found[CARDS_SHOWN : CARDS_SHOWN + LINES_SHOWN],
         "unsaid": max(len(found) - CARDS_SHOWN - LINES_SHOWN, 0),
@@ -77,10 +78,11 @@ def content(cap: Capture) -> dict[str, Any]:
 def _span(cap: Capture) -> str:
     times = cap.packets["time"]
     if times.empty:
-        return "No packet was captured."
+        return "No packet was captured." if cap.is_whole else none_passes(cap)
     start, end = times.min(), times.max()
     seconds = (end - start).total_seconds()
-    return f"{start:%Y-%m-%d %H:%M:%S} UTC, {seconds:,.1f} s, {len(times):,} packets"
+    which = "" if cap.is_whole else f": those that pass {narrowed_to(cap)}"
+    return f"{start:%Y-%m-%d %H:%M:%S} UTC, {seconds:,.1f} s, {len(times):,} packets{which}"
 
 
 def _verdict(findings: Findings) -> str:

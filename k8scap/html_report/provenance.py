@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from k8scap.cards.narrowing import narrowed_to
 from k8scap.findings.case import printable
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ class Origin:
     facts: tuple[tuple[str, str], ...]
 
 
-def quality_line(quality: Quality) -> QualityLine:
-    parts = [_completeness(quality)]
+def quality_line(quality: Quality, *, whole: bool = True) -> QualityLine:
+    """`whole` is False where only some frames of the files were selected."""
+    parts = [_completeness(quality, whole=whole)]
     if quality.cut_off:
         parts.append("the file breaks off in the middle of a record, or is damaged")
     if quality.truncated:
@@ -60,28 +62,29 @@ def quality_line(quality: Quality) -> QualityLine:
     return QualityLine(level, "; ".join(parts) + ".", notes)
 
 
-def _completeness(quality: Quality) -> str:
-    frames = f"{quality.frames:,} frames"
+def _completeness(quality: Quality, *, whole: bool) -> str:
+    frames = f"{quality.frames:,} frames{'' if whole else ' of it are shown here'}"
     if quality.complete:
         return f"Complete: {frames}, and tcpdump dropped none"
     if quality.complete is None:
         return f"Nobody counted what is missing (no manifest beside the file): {frames}"
     if quality.dropped:
         return f"Not complete: {frames}, and {quality.dropped:,} more were dropped"
-    return f"Not complete: {frames} are fewer than tcpdump captured"
+    if whole:
+        return f"Not complete: {frames} are fewer than tcpdump captured"
+    return f"Not complete: {frames}, and the file holds fewer than tcpdump captured"
 
 
 def origins(cap: Capture) -> list[Origin]:
-    """Every capture point's manifest; where there is none, its files."""
-    return [
-        Origin(
-            printable(recording.point),
-            tuple(_told(_whole(recording, recording.manifest)))
-            if recording.manifest
-            else (("files", ", ".join(printable(f.name) for f in recording.files)),),
-        )
-        for recording in cap.recordings
-    ]
+    """Every capture point's manifest; where there is none, its files; and what of it the report shows."""
+    shown = () if cap.is_whole else (("shown here", f"what passes {narrowed_to(cap)}"),)
+    return [Origin(printable(r.point), (*_origin(r), *shown)) for r in cap.recordings]
+
+
+def _origin(recording: Recording) -> list[tuple[str, str]]:
+    if recording.manifest:
+        return _told(_whole(recording, recording.manifest))
+    return [("files", ", ".join(printable(file.name) for file in recording.files))]
 
 
 def _whole(recording: Recording, manifest: Manifest) -> Manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from k8scap.errors import FilterError, UsageError
@@ -29,11 +30,16 @@ def chosen(cap: Capture, asked: Sequence[int | Finding]) -> dict[int, Finding]:
         number = each if isinstance(each, int) else found.index(each) + 1 if each in found else 0
         if not 1 <= number <= len(found):
             named = each if isinstance(each, int) else each.rule
-            raise UsageError(f"There is no finding {named} here, {how}.", next_step="k8scap diagnose FILE")
+            look = f"k8scap diagnose {_files(cap)}"
+            raise UsageError(f"There is no finding {named} here, {how}.", next_step=look)
         numbered[number] = found[number - 1]
     if not numbered:
-        raise UsageError("No finding was named.", next_step="k8scap share FILE --finding 1")
+        raise UsageError("No finding was named.", next_step=f"k8scap share {_files(cap)} --finding 1")
     return numbered
+
+
+def _files(cap: Capture) -> str:
+    return shlex.join(str(file) for recording in cap.recordings for file in recording.files)
 
 
 def frames_of(cap: Capture, findings: Mapping[int, Finding]) -> dict[str, pd.DataFrame]:

@@ -270,6 +270,20 @@ def test_the_command_writes_it_with_the_browsers_marks_and_says_where_there_is_n
     assert told == {"3": "here it begins", "5": "marked"}
 
 
+@pytest.mark.parametrize("where", ["tcp.flags.syn == 1", "tcp.port == 1"])
+def test_the_command_says_how_many_frames_it_wrote(tmp_path, where):
+    out, read = tmp_path / "out.pcapng", len(frames_of(VERDICTS))
+    argv = [os.sys.executable, "-m", "k8scap", "wireshark", str(VERDICTS), "--where", where, "--no-open"]
+    argv += ["-o", str(out)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
+    written = len(tshark(out, "frame.number"))
+    none = f"No frame passes the filter {where}: {read:,} frames were read.\n"
+    some = f"{written:,} frames pass the filter {where}, and were written.\n"
+    assert done.stderr == (some if written else none)
+    assert done.stdout == f"{out}\n"
+    assert (written > 0) == ("syn" in where)
+
+
 def test_wireshark_is_opened_on_a_private_file_that_is_gone_afterwards(tmp_path):
     """A Wireshark that writes down what it was given."""
     seen = tmp_path / "seen.json"

@@ -1,6 +1,7 @@
 """A bundle for a vendor: the finding is in it, and no secret that was planted beside it."""
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -176,8 +177,9 @@ def test_each_point_keeps_its_own_frames(incident, tmp_path):
 def test_what_is_there_is_not_overwritten_and_only_what_was_found_is_shared(whole, bundle):
     with pytest.raises(UsageError, match="is there already"):
         k8scap.share(whole, findings=1, output=bundle)
-    with pytest.raises(UsageError, match="no finding 99 here, of 1 to"):
+    with pytest.raises(UsageError, match="no finding 99 here, of 1 to") as refusal:
         k8scap.share(whole, findings=99)
+    assert shlex.split(refusal.value.next_step) == ["k8scap", "diagnose", str(whole.recordings[0].files[0])]
     ruled_out = next(finding for finding in whole.findings if finding.status == "ruled_out")
     with pytest.raises(UsageError, match=ruled_out.rule):
         k8scap.share(whole, findings=ruled_out)
