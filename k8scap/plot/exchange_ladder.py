@@ -23,6 +23,7 @@ from k8scap.plot.canvas import (
 )
 from k8scap.plot.ladder_words import Repeat, closed, remark, said
 from k8scap.plot.repeats import STYLES, classes
+from k8scap.plot.selectable import stands_for
 from k8scap.schema import require
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def exchange_ladder(
     _lifelines(ax, names, places)
     for (number, row), place in zip(shown.iterrows(), places, strict=True):
         _arrow(ax, row, place, ends, repeat=repeats.get(_frame(number)), lost=number in lost)
+    _stand_for(ax, shown, places, len(names))
     _waits(ax, x.to_numpy(dtype="float64"), places, len(names))
     _axis(ax, x, places, start_of(data, packets))
     _title(ax, mine, shown, names, repeats)
@@ -88,6 +90,14 @@ def exchange_ladder(
     tidy(ax, below=4)
     ax.grid(visible=False)
     return ax
+
+
+def _stand_for(ax: Axes, shown: pd.DataFrame, places: list[float], lifelines: int) -> None:
+    """An arrow is a packet, wherever between the lifelines a box meets it."""
+    import numpy as np
+
+    for x in np.linspace(0, max(lifelines - 1, 1), 21):
+        stands_for(ax, shown, x=np.full(len(places), x), low=np.array(places))
 
 
 def _frame(number: Any) -> int:

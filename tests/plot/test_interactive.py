@@ -64,6 +64,14 @@ def test_a_box_on_a_time_sequence_is_segments_and_answers(lossy):
     assert (picture.selected["stream"] == stream).all()
 
 
+def test_a_box_on_a_ladder_is_its_arrows(lossy):
+    picture = plot.interactive(plot.exchange_ladder, lossy, stream=1)
+    own = lossy.packets[(lossy.packets["protocol"] == "TCP") & (lossy.packets["stream"] == 1)]
+    draw_box(picture, (0.3, 0.6), (-0.5, 2.5))
+    assert 1 <= len(picture.selected) <= 3
+    assert picture.selected.index.tolist() == own.index[: len(picture.selected)].tolist()
+
+
 def test_where_marks_stand_for_no_packets_a_box_is_its_time(lossy):
     picture = plot.interactive(plot.throughput, lossy)
     draw_box(picture, (0.2, 0.4), picture.ax.get_ylim())
