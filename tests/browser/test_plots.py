@@ -16,14 +16,20 @@ ASK = """box = picture.box
 at = (cap.packets["time"] - cap.packets["time"].min()).dt.total_seconds()[picture.selected.index]
 print(json.dumps([len(picture.selected), *box, at.min(), at.max()]))"""
 
+TELL = """import ipywidgets
+from IPython.display import display
+table = ipywidgets.Output()
 
-def test_a_box_drawn_with_the_mouse_is_a_table_in_the_next_cell(lab, page, keep):
-    shutil.copy(CAPTURES / "packet-loss.pcap", lab.folder)
-    notebook = Notebook.open(page, lab, SETUP, ASK, "print(json.dumps(picture.ax.get_xlim()))")
-    notebook.run(0)
-    canvas = page.locator(".jupyter-matplotlib-canvas-div canvas").last
-    canvas.wait_for()
-    page.wait_for_timeout(1500)
+@table.capture(clear_output=True)
+def show_packets(packets):
+    display(k8scap.show(packets))
+
+picture.on_select(show_packets)
+table"""
+
+
+def draw_box(page, canvas):
+    """From a fifth of the picture to its half."""
     area = canvas.bounding_box()
     left, top = area["x"] + area["width"] * 0.2, area["y"] + area["height"] * 0.2
     right, bottom = area["x"] + area["width"] * 0.5, area["y"] + area["height"] * 0.8
@@ -31,6 +37,20 @@ def test_a_box_drawn_with_the_mouse_is_a_table_in_the_next_cell(lab, page, keep)
     page.mouse.down()
     page.mouse.move(right, bottom, steps=5)
     page.mouse.up()
+
+
+def test_a_box_drawn_with_the_mouse_is_a_table_in_the_next_cell(lab, page, keep):
+    shutil.copy(CAPTURES / "packet-loss.pcap", lab.folder)
+    notebook = Notebook.open(page, lab, SETUP, ASK, "print(json.dumps(picture.ax.get_xlim()))", TELL)
+    notebook.run(0)
+    canvas = page.locator(".jupyter-matplotlib-canvas-div canvas").last
+    canvas.wait_for()
+    page.wait_for_timeout(1500)
+    notebook.run(3)
+    canvas.scroll_into_view_if_needed()
+    assert page.locator(".k8scap-table").count() == 0
+    draw_box(page, canvas)
+    page.locator(".k8scap-table tbody tr").first.wait_for(timeout=5000)
     page.wait_for_timeout(1000)
     keep(page, "box")
     notebook.run(1)
@@ -41,7 +61,9 @@ def test_a_box_drawn_with_the_mouse_is_a_table_in_the_next_cell(lab, page, keep)
 
     notebook.run(2)
     before = notebook.answer(2)
-    page.mouse.move(left, top)
+    canvas.scroll_into_view_if_needed()
+    area = canvas.bounding_box()
+    page.mouse.move(area["x"] + area["width"] * 0.3, area["y"] + area["height"] * 0.4)
     page.mouse.wheel(0, -300)
     page.wait_for_timeout(1000)
     notebook.run(2)
