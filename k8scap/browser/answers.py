@@ -12,6 +12,7 @@ import numpy as np
 from k8scap.browser import columns
 from k8scap.browser.context import companions, context
 from k8scap.browser.dissection import dissect
+from k8scap.browser.filtering import from_table
 from k8scap.browser.numbering import Numbering, frame_fields
 from k8scap.browser.payload import one_line, printable, said
 from k8scap.browser.protocols import seen
@@ -66,10 +67,11 @@ class Answers:
         self._send = send
 
     def prepare(self) -> None:
-        """Load now what the first frame's details would wait for."""
+        """Load now what the first filter and the first frame's details would wait for."""
         import lxml.etree  # noqa: F401
         import pyshark  # noqa: F401
 
+        from_table(self._cap.packets.iloc[:1], "tcp.stream == 0")
         with suppress(K8scapError):
             frame_fields()
 
