@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8scap.cards import finding, markup
 from k8scap.cards.markup import printable
-from k8scap.cards.narrowing import narrowed_to, none_passes
+from k8scap.cards.narrowing import NOTHING_LEFT, narrowed_to, none_passes
 from k8scap.errors import K8scapError
 
 if TYPE_CHECKING:
@@ -45,8 +45,11 @@ def html(cap: Any) -> str:
     name = ", ".join(dict.fromkeys(cap.points))
     facts = markup.facts((name, markup.escaped(value)) for name, value in _facts(cap))
     try:
-        level, word = _LEVELS[cap.quality.complete]
-        said = _findings(cap.findings)
+        if _is_emptied(cap):
+            level, word, said = "warning", "No frame passes", markup.title(NOTHING_LEFT)
+        else:
+            level, word = _LEVELS[cap.quality.complete]
+            said = _findings(cap.findings)
     except K8scapError as error:
         level, word = "", "Not judged"
         said = markup.title(str(error))
@@ -121,8 +124,13 @@ def _times(packets: Any) -> Iterator[tuple[str, str]]:
         )
 
 
+def _is_emptied(cap: Any) -> bool:
+    """Whether frames are in the files, perhaps, and none of them passes."""
+    return not (cap.is_whole or len(cap.packets))
+
+
 def _packets(cap: Any) -> str:
-    if not (cap.is_whole or len(cap.packets)):
+    if _is_emptied(cap):
         return none_passes(cap)
     return f"{len(cap.packets):,}{_conversations(cap.conversations)}"
 

@@ -295,6 +295,7 @@ def test_a_filter_that_nothing_passes_is_said_and_is_no_empty_capture() -> None:
     assert told in words(card(narrowed))
     assert card(narrowed).xpath("//img") == []
     assert "is here" not in repr(narrowed)
+    assert "Nothing was found" not in words(card(narrowed))
 
 
 def test_a_card_says_what_the_capture_was_narrowed_to(lossy: k8scap.Capture) -> None:

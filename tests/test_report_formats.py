@@ -96,6 +96,7 @@ def test_every_form_says_the_filter_and_that_nothing_passes_it(tmp_path: Path, f
         page = text if form == "html" else RENDERERS["markdown-it"](text)
         assert told in lxml_html.fromstring(f"<div>{page}</div>").text_content()
         assert "No packet was captured" not in page
+        assert "Complete: 0 frames" not in page
 
 
 # ---- a notebook ----

@@ -8,6 +8,7 @@ from typing import Any
 from k8scap.cards.markup import printable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NOTHING_LEFT = "No frame was left to look at: that nothing was found says nothing."
 
 
 def narrowed_to(cap: Any) -> str:

@@ -108,10 +108,14 @@ def run_diagnose(arguments: argparse.Namespace) -> int:
 def print_diagnosis(cap: Capture) -> None:
     """The capture's card, then every finding with its evidence."""
     from k8scap.capture_card import text
+    from k8scap.cards.narrowing import NOTHING_LEFT
     from k8scap.terminal import findings_text
 
     print(text(cap, verdicts=False))
-    print(findings_text(cap.findings))
+    if cap.is_whole or len(cap.packets):
+        print(findings_text(cap.findings))
+    else:
+        print(f"\n{NOTHING_LEFT}")
 
 
 def add_report(commands: Commands) -> None:

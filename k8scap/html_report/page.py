@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from k8scap.cards.finding import WORDS, confidence, verdict
-from k8scap.cards.narrowing import narrowed_to, none_passes
+from k8scap.cards.narrowing import NOTHING_LEFT, narrowed_to, none_passes
 from k8scap.findings.case import printable
 from k8scap.html_report.provenance import origins, quality_line
 from k8scap.html_report.tables import PACKET_COLUMNS, evidence, sheets
@@ -62,7 +62,7 @@ def content(cap: Capture) -> dict[str, Any]:
     return {
         "title": printable(", ".join(dict.fromkeys(cap.points))) or "capture",
         "span": _span(cap),
-        "verdict": _verdict(findings),
+        "verdict": _verdict(findings) if cap.is_whole or len(cap.packets) else NOTHING_LEFT,
         "quality": quality_line(cap.quality, whole=cap.is_whole),
         "cards": [_card(cap, finding) for finding in found[:CARDS_SHOWN]],
         "more": found[CARDS_SHOWN : CARDS_SHOWN + LINES_SHOWN],

@@ -57,13 +57,15 @@ def quality_line(quality: Quality, *, whole: bool = True) -> QualityLine:
         parts.append(f"{quality.one_sided:,} show one direction only")
     if quality.side:
         parts.append(_SIDES[quality.side])
-    level = "bad" if quality.cut_off else _LEVEL[quality.complete]
+    level = "bad" if quality.cut_off else _LEVEL[quality.complete if whole or quality.frames else None]
     notes = tuple(printable(note) for note in quality.notes)
     return QualityLine(level, "; ".join(parts) + ".", notes)
 
 
 def _completeness(quality: Quality, *, whole: bool) -> str:
     frames = f"{quality.frames:,} frames{'' if whole else ' of it are shown here'}"
+    if not whole and not quality.frames:
+        return "Nothing of this capture is shown here: no frame passes"
     if quality.complete:
         return f"Complete: {frames}, and tcpdump dropped none"
     if quality.complete is None:
