@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import anywidget
@@ -32,6 +33,7 @@ class Browser(anywidget.AnyWidget):
     first_columns: traitlets.List[Any] = traitlets.List().tag(sync=True)
     total = traitlets.Int().tag(sync=True)
     height = traitlets.Int().tag(sync=True)
+    page_id = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, cap: Capture, *, where: str = "", height: int = 700) -> None:
         self._cap = cap
@@ -44,6 +46,7 @@ class Browser(anywidget.AnyWidget):
             first_columns=columns.described(self._session.view.names),
             total=len(self._session.view),
             height=height,
+            page_id=token_hex(8),
         )
         self.on_msg(lambda _, content, __: self._session.hear(content))
 
@@ -74,13 +77,25 @@ class Browser(anywidget.AnyWidget):
         self._session.where(text)
         self._session.tell_state()
 
+    def _ipython_display_(self) -> None:
+        """Show the widget and, for pages without a kernel, its first rows, hidden once a kernel answers.
+
+        Whoever exports a page that was executed keeps the widget's view, which then finds nobody to ask.
+        """
+        from IPython.display import display
+
+        data, metadata = self._repr_mimebundle_()
+        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+        display({"text/html": data["text/html"], "text/plain": ""}, raw=True)  # type: ignore[no-untyped-call]
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """The widget; where none can be, in exported pages, its first rows as a table."""
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data is not None:
             data["text/plain"] = repr(self)
-            data["text/html"] = snapshot.html(self.first_columns, self.first_rows, self.total)
+            rows = snapshot.html(self.first_columns, self.first_rows, self.total)
+            data["text/html"] = f"<div class='k8scap-first-rows' data-page='{self.page_id}'>{rows}</div>"
         return bundle
 
     def __repr__(self) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 from jupyter import Notebook
 from scapy.layers.dns import DNS, DNSQR
@@ -17,7 +20,8 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 from scapy.utils import wrpcap
 
-CAPTURES = Path(__file__).resolve().parents[2] / "notebooks/captures"
+ROOT = Path(__file__).resolve().parents[2]
+CAPTURES = ROOT / "notebooks/captures"
 FIELDS = ["tshark", "-n", "-T", "fields", "-e", "frame.number", "-r"]
 
 
@@ -164,6 +168,22 @@ def test_any_wireshark_field_can_be_a_column(lab, page):
     host = field(file, first, "http.host")
     expect(page, f"document.querySelector('.k8-row')?.textContent.includes('{host}')")
     assert page.locator(".k8-head > div", has_text="http.host").count() == 1
+
+
+def test_a_page_without_a_kernel_has_the_first_packets_as_a_table(lab, page, tmp_path):
+    notebook = browse(page, lab, CAPTURES / "slow-server.pcap")
+    expect(page, "document.querySelector('.k8scap-first-rows')?.hidden === true")
+    assert notebook.output(0).locator(".k8scap-first-rows").is_hidden()
+    source = f"import k8scap\nk8scap.browse({str(lab.folder / 'slow-server.pcap')!r})"
+    file = tmp_path / "exported.ipynb"
+    file.write_text(nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])))
+    argv = [sys.executable, "-m", "nbconvert", "--execute", "--to", "html", str(file)]
+    subprocess.run(argv, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    page.goto(file.with_suffix(".html").as_uri())
+    rows = page.locator(".k8scap-first-rows tbody tr")
+    rows.first.wait_for()
+    assert rows.count() == 60
+    assert rows.first.locator("td").first.inner_text() == "1"
 
 
 @pytest.fixture(scope="module")

@@ -85,6 +85,12 @@ class Page {
     }, 8000);
   }
 
+  // The table that stands below for pages without a kernel.
+  hideFirstRows() {
+    const page = CSS.escape(this.model.get("page_id"));
+    document.querySelectorAll(`.k8scap-first-rows[data-page="${page}"]`).forEach((table) => { table.hidden = true; });
+  }
+
   send(question) { this.model.send(question); }
 
   say(text) { this.status.textContent = text; }
@@ -93,6 +99,7 @@ class Page {
 
   hear(told) {
     this.answered = true;
+    this.hideFirstRows();
     const hear = {
       state: () => this.state(told),
       rows: () => this.rows.take(told),
