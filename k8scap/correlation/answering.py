@@ -38,7 +38,12 @@ def _lost(rows: Sequence[dict[Any, Any]]) -> str:
         f"{row['passed'] + row['lost'] + row['not_captured']:,} packets ({row['loss_percent']:.2g} %)"
         for row in rows
     )
-    return f"The path between the two loses packets: {', '.join(ways)}."
+    arrived = [row for row in rows if row["passed"]]
+    took = (
+        f"{row['from_point']} → {row['to_point']} {row['p50_ms']:.3g} ms in the median" for row in arrived
+    )
+    late = f" What arrived took {', '.join(took)}." if arrived else ""
+    return f"The path between the two loses packets: {', '.join(ways)}.{late}"
 
 
 def _whole(rows: Sequence[dict[Any, Any]]) -> str:
