@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import nbformat
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 60
 _CELL_SECONDS = 60
+_CLICK_MS = 5_000
 _PROMPTS = ".jp-CodeCell .jp-InputPrompt"
 """A markdown cell's stays empty, run or not."""
 
@@ -152,7 +154,7 @@ class Notebook:
         """Run one cell, with another text where one is given."""
 
         def press() -> None:
-            self.cell(number).locator(".cm-content").click()
+            self.cell(number).locator(".cm-content").click(timeout=_CLICK_MS)
             if source is not None:
                 self.page.keyboard.press("Control+a")
                 self.page.keyboard.insert_text(source)
@@ -166,9 +168,19 @@ class Notebook:
         """Until the prompt shows that it was heard: JupyterLab is deaf for a while after a page's loading."""
         before = prompt.inner_text()
         for _ in range(8):
-            action()
+            self._accept_dialogs()
+            try:
+                action()
+            except PlaywrightTimeout:
+                continue  # a dialog came over it
             if self._changes(prompt, before):
                 return
+
+    def _accept_dialogs(self) -> None:
+        """What JupyterLab asks meanwhile: which kernel, or whether to read a file again that changed."""
+        accept = self.page.locator(".jp-Dialog .jp-mod-accept")
+        while accept.count():
+            accept.first.click(timeout=_CLICK_MS)
 
     def _changes(self, prompt: Locator, before: str, *, seconds: float = 3) -> bool:
         deadline = time.monotonic() + seconds
