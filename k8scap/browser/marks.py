@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
+
+from k8scap.private_file import private_file, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,7 +58,8 @@ class Marks:
     def set(self, key: Key, note: str | None) -> None:
         """Mark a frame, with a note or "" for none; None takes the mark away. Saved at once.
 
-        Raises OSError where the file beside the capture cannot be written: then it is kept here only.
+        Raises NotPermittedError, DiskFullError or UsageError where the file beside the capture cannot be
+        written: then it is kept here only.
         """
         if note is None:
             self._notes.pop(key, None)
@@ -69,17 +71,14 @@ class Marks:
         marks = [{"number": n, "note": note} for (of, n), note in sorted(self._notes.items()) if of == point]
         path = self._files[point]
         if not marks:
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise told(path, error) from None
             return
-        draft = path.with_name(f".{path.name}.new")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump({"kind": KIND, "format": 1, "marks": marks}, file, indent=1, ensure_ascii=False)
-            draft.replace(path)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
+        content = json.dumps({"kind": KIND, "format": 1, "marks": marks}, indent=1, ensure_ascii=False)
+        with private_file(path) as file:
+            file.write(content.encode())
 
 
 def marks_path(recording: Recording) -> Path:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 _MOST_ROWS = 2_000
 """In one answer: a page shows some sixty."""
 
-_NO_ROOM = "The marks cannot be kept beside the capture ({}): they are gone when the kernel ends."
-
 
 class Session:
     """What the list shows, what is selected in it; `send` gives messages to the page.
@@ -263,16 +261,9 @@ class Session:
         row = self.view.row(position)
         try:
             self.marks.set((str(row["point"]), row["number"]), None if note is None else str(note))
-        except OSError as error:
-            message = _NO_ROOM.format(error.strerror)
-            self._send(
-                {
-                    "tell": "error",
-                    "about": "marks",
-                    "message": message,
-                    "next": "copy it to a folder of yours.",
-                }
-            )
+        except K8scapError as error:
+            message = f"{error.message} Marks are gone when the kernel ends."
+            self._send({"tell": "error", "about": "marks", "message": message, "next": error.next_step})
         self._send({"tell": "marked", "row": int(asked["row"]), "marks": len(self.marks), "note": note})
 
     def _go(self, asked: Asked) -> None:

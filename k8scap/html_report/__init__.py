@@ -5,13 +5,15 @@ A self-contained HTML page; the same printed to PDF; a notebook that shows it ag
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from k8scap.errors import DiskFullError, K8scapError, NotPermittedError, UsageError
+from k8scap.errors import UsageError
+from k8scap.private_file import private_file
 
 if TYPE_CHECKING:
+    import os
+
     from k8scap.analysis import Capture
 
 __all__ = ["FORMATS", "report"]
@@ -31,7 +33,9 @@ def report(cap: Capture, path: str | os.PathLike[str], *, format: str | None = N
     target = Path(path).expanduser()
     chosen = _format(target, format)
     _check(target)
-    _write(target, _made(cap, target, chosen))
+    content = _made(cap, target, chosen)
+    with private_file(target) as file:
+        file.write(content)
     return target
 
 
@@ -80,27 +84,3 @@ def _check(target: Path) -> None:
         raise UsageError(f"{target} is a folder.", next_step=f"-o {target / 'report.html'}")
     if not target.parent.is_dir():
         raise UsageError(f"There is no folder {target.parent}.", next_step=f"mkdir -p {target.parent}")
-
-
-def _write(target: Path, content: bytes) -> None:
-    draft = target.with_name(f".{target.name}.new")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        draft.replace(target)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise _told(target, error) from None
-
-
-def _told(target: Path, error: OSError) -> K8scapError:
-    import errno
-
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError(
-            f"The disk is full: {target} was not written.", next_step=f"df -h {target.parent}"
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return NotPermittedError(f"{target} may not be written here.", next_step=f"ls -ld {target.parent}")
-    return UsageError(f"{target} cannot be written: {error.strerror}.", next_step="another -o FILE")

@@ -260,3 +260,14 @@ def test_a_selected_frame_stays_selected_where_it_is_still_shown():
     assert page.capture.packets.index[page.session.chosen].tolist() == [41]
     assert page.ask("state", ask="filter", text="dns")["current"] == -1
     assert len(page.session.chosen) == 0
+
+
+def test_marks_that_cannot_be_kept_stand_until_the_kernel_ends(tmp_path):
+    file = tmp_path / "loss.pcap"
+    file.write_bytes((CAPTURES / "packet-loss.pcap").read_bytes())
+    (tmp_path / "loss.marks.json").mkdir()  # nobody may write a file there, root neither
+    page = Page(file)
+    told = page.ask("marked", ask="mark", row=3, note="here")
+    assert (told["tell"], told["about"]) == ("error", "marks")
+    assert "loss.marks.json" in told["message"]
+    assert page.session.marks.note((page.capture.points[0], 4)) == "here"
