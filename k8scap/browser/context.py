@@ -24,7 +24,7 @@ def context(packets: pd.DataFrame, position: int) -> npt.NDArray[np.int64]:
     """Numbers (rising) of the frames of the same point to dissect with the one at `position`, it among them.
 
     Its conversation's first and last ones, those before it (as far as 600 frames and 1 MiB go) and some
-    behind it; of a fragment its datagram's other fragments; else the frame alone.
+    behind it; see `companions`.
     """
     of_it = companions(packets, position)
     numbers = packets.index.to_numpy()
@@ -38,20 +38,29 @@ def context(packets: pd.DataFrame, position: int) -> npt.NDArray[np.int64]:
 
 
 def companions(packets: pd.DataFrame, position: int) -> npt.NDArray[np.int64]:
-    """Positions (rising) of a row's conversation or datagram, within its capture point."""
-    here = _same(packets["point"].cat.codes, position)
+    """Positions (rising) of a row's conversation within its capture point, with its datagram's fragments.
+
+    Of TCP and UDP it is the stream; else what the same two addresses exchange in the same protocol, as an
+    echo request and its reply; of a frame without addresses the frame alone.
+    """
+    here = _same(packets["point"].cat.codes, position) & _same(packets["protocol"].cat.codes, position)
     stream = packets["stream"].to_numpy(np.int64, na_value=-1)
+    src, dst = packets["src"].cat.codes.to_numpy(), packets["dst"].cat.codes.to_numpy()
+    ends = src[position], dst[position]
     if stream[position] >= 0:
-        protocol = packets["protocol"].cat.codes.to_numpy()
-        same = (stream == stream[position]) & (protocol == protocol[position])
-        return np.flatnonzero(here & same).astype(np.int64)
+        same = here & (stream == stream[position])
+    elif min(ends) >= 0:
+        same = here & (((src == ends[0]) & (dst == ends[1])) | ((src == ends[1]) & (dst == ends[0])))
+    else:
+        same = np.arange(len(packets)) == position
     ip_id = packets["ip_id"].to_numpy(np.int64, na_value=-1)
-    offset = packets["fragment_offset"].to_numpy(np.int64, na_value=0)
-    if ip_id[position] >= 0 and offset[position] > 0:
-        src, dst = packets["src"].cat.codes.to_numpy(), packets["dst"].cat.codes.to_numpy()
-        same = (ip_id == ip_id[position]) & (src == src[position]) & (dst == dst[position])
-        return np.flatnonzero(here & same).astype(np.int64)
-    return np.array([position], np.int64)
+    if ip_id[position] >= 0:
+        datagram = (ip_id == ip_id[position]) & (src == ends[0]) & (dst == ends[1])
+        datagram &= _same(packets["point"].cat.codes, position)
+        offset = packets["fragment_offset"].to_numpy(np.int64, na_value=0)
+        if (offset[datagram] > 0).any():
+            same |= datagram
+    return np.flatnonzero(same).astype(np.int64)
 
 
 def _same(codes: pd.Series, position: int) -> npt.NDArray[np.bool_]:

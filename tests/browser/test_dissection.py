@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from lxml import etree
-from scapy.layers.inet import IP, TCP
+from scapy.layers.inet import ICMP, IP, TCP
 from scapy.packet import Raw
 from scapy.utils import wrpcap
 
@@ -271,3 +271,13 @@ def test_marks_that_cannot_be_kept_stand_until_the_kernel_ends(tmp_path):
     assert (told["tell"], told["about"]) == ("error", "marks")
     assert "loss.marks.json" in told["message"]
     assert page.session.marks.note((page.capture.points[0], 4)) == "here"
+
+
+def test_a_ping_knows_its_answer_and_is_not_called_unanswered(tmp_path):
+    file = tmp_path / "ping.pcap"
+    ask, answer = (IP(src="198.18.0.1", dst="198.18.0.2"), IP(src="198.18.0.2", dst="198.18.0.1"))
+    other = IP(src="198.18.0.3", dst="198.18.0.2") / ICMP(type=8, id=9)
+    wrpcap(str(file), [ask / ICMP(type=8, id=7), other, answer / ICMP(type=0, id=7)])
+    told = lines(Page(file).ask("detail", ask="detail", row=0)["tree"])
+    assert without_the_files(told) == without_the_files(by_tshark(file, 1))
+    assert dict(told)["icmp.resp_in"].endswith("3")
