@@ -251,8 +251,8 @@ class Answers:
         return Numbering(
             number=int(packets.index[position]),
             stream=int(stream) if isinstance(stream, int | np.integer) else -1,
-            delta=float(times[position] - times[before]) / 1e9,
-            relative=float(times[position] - times[here[0]]) / 1e9,
+            delta=int(times[position] - times[before]),
+            relative=int(times[position] - times[here[0]]),
         )
 
     def _complain(self, about: str, error: Exception) -> None:

@@ -18,15 +18,15 @@ _STREAMS = frozenset({"tcp.stream", "udp.stream"})
 
 @dataclass(frozen=True)
 class Numbering:
-    """What a frame is called in its capture: `number`, `stream` (-1: none), and its times in seconds.
+    """What a frame is called in its capture: `number`, `stream` (-1: none), and its times in nanoseconds.
 
     `delta` is since the frame before it, `relative` since the first; both of its capture point.
     """
 
     number: int
     stream: int
-    delta: float
-    relative: float
+    delta: int
+    relative: int
 
     def own(self, name: str, text: str, show: str, numbers: npt.NDArray[Any]) -> tuple[str, str]:
         """A field's text and value in the capture's own counting.
@@ -51,8 +51,13 @@ class Numbering:
         if name in _STREAMS and self.stream >= 0:
             return str(self.stream)
         if name == "frame.time_delta":
-            return f"{self.delta:.9f}"
-        return f"{self.relative:.9f}" if name == "frame.time_relative" else None
+            return _seconds(self.delta)
+        return _seconds(self.relative) if name == "frame.time_relative" else None
+
+
+def _seconds(nanoseconds: int) -> str:
+    whole, rest = divmod(abs(nanoseconds), 10**9)
+    return f"{'-' if nanoseconds < 0 else ''}{whole}.{rest:09d}"
 
 
 @cache
